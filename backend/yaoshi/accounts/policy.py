@@ -1,0 +1,171 @@
+"""Identifiers: one canonical form each. Pure; no DNS, no database.
+
+A username, an e-mail address and a phone number live in namespaces that can't meet: names hold no @ and are no phone
+number. What people typed is stored; what is compared is the canonical form beside it.
+"""
+
+import re
+import unicodedata
+from dataclasses import dataclass
+from enum import Enum
+from functools import lru_cache
+from typing import NamedTuple
+
+import email_validator
+import phonenumbers
+from email_validator import EmailNotValidError, validate_email
+
+from yaoshi.accounts import lookalikes
+from yaoshi.core.errors import Fault
+
+REGION = "CN"
+LEAST_NAME, MOST_NAME, MOST_EMAIL = 2, 80, 254
+MOST_LOCAL_PART = 64
+_MOST_MARKS = 4
+_MOST_KEY = 255
+_NAME_SIGNS = frozenset(" ._-+#&'()·（）’")
+_AT_SIGNS = frozenset("@＠﹫")
+_PHONE_SIGNS = str.maketrans({char: "-" for char in "‐‑‒–—―−－"})
+_PHONE = re.compile(r"\+?[0-9 ().\-/]+")
+
+# Installations inside a company use such names, and nothing here is ever looked up.
+for _domain in {"local", "test"} & set(email_validator.SPECIAL_USE_DOMAIN_NAMES):
+    email_validator.SPECIAL_USE_DOMAIN_NAMES.remove(_domain)
+
+
+class HandleKind(Enum):
+    """Which namespace a typed account name belongs to."""
+
+    NAME = "name"
+    EMAIL = "email"
+    PHONE = "phone"
+
+
+@dataclass(frozen=True, slots=True)
+class Handle:
+    """A typed account name: as typed, and in the canonical form of its kind."""
+
+    kind: HandleKind
+    exact: str
+    key: str
+
+
+class Phone(NamedTuple):
+    """A phone number as front-ends know it (national digits for the default region), and as E.164."""
+
+    spelled: str
+    e164: str
+
+
+def read_handle(typed: str) -> Handle:
+    """Return what a typed account name means. Never raises; text that is nothing is a name that nobody has."""
+    stripped = typed.strip()
+    if "@" in stripped:
+        return Handle(HandleKind.EMAIL, typed, fold_email(stripped) or stripped.lower())
+    number = phone_key(stripped)
+    if number:
+        return Handle(HandleKind.PHONE, typed, number)
+    return Handle(HandleKind.NAME, typed, fold_username(typed))
+
+
+def read_username(typed: str) -> tuple[str, list[Fault]]:
+    """Return a new username in NFC without outer blanks, and all that is wrong with it."""
+    name = unicodedata.normalize("NFC", typed.strip())
+    faults = []
+    if len(name) < LEAST_NAME:
+        faults.append(Fault("username", "too_short", {"least": LEAST_NAME}))
+    if len(name) > MOST_NAME:
+        faults.append(Fault("username", "too_long", {"most": MOST_NAME}))
+    if _AT_SIGNS & set(name):
+        faults.append(Fault("username", "has_at_sign"))
+    elif not all(map(_may_stand_in_name, name)) or _stacks_marks(name) or "  " in name:
+        faults.append(Fault("username", "bad_characters"))
+    if phone_key(name):
+        faults.append(Fault("username", "is_a_phone"))
+    if lookalikes.mixes_alphabets(name):
+        faults.append(Fault("username", "mixed_scripts"))
+    return name, faults
+
+
+def fold_username(value: str) -> str:
+    """Return the canonical form of a username: compatibility forms, case and inner blanks folded."""
+    folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", value).casefold())
+    return " ".join(folded.split())[:_MOST_KEY]
+
+
+def skeleton(value: str) -> str:
+    """Return what a username looks like; no two accounts share it. Source: UTS #39 §4."""
+    return lookalikes.skeleton(fold_username(value))
+
+
+def read_email(typed: str) -> tuple[str, list[Fault]]:
+    """Return a new e-mail address as it is stored and written to, and what is wrong with it."""
+    address = typed.strip()
+    if len(address) > MOST_EMAIL:
+        return address, [Fault("email", "too_long", {"most": MOST_EMAIL})]
+    return address, [] if fold_email(address) else [Fault("email", "not_an_email")]
+
+
+@lru_cache(maxsize=4096)
+def fold_email(value: str) -> str | None:
+    """Return the canonical form of an e-mail address, None for text that is none.
+
+    The local part must be ASCII, and only its ASCII case is folded: letters that merely resemble each other never
+    meet. The domain is compared in its ASCII form. Plus tags and dots stay distinct: they are the provider's matter.
+    Source: RFC 5321 §4.1.2, RFC 5890.
+    """
+    address = value.strip()
+    local = address.partition("@")[0]
+    if len(address) > MOST_EMAIL or len(local) > MOST_LOCAL_PART or not local.isascii():
+        return None
+    try:
+        valid = validate_email(address, check_deliverability=False, allow_smtputf8=False, globally_deliverable=False)
+    except (EmailNotValidError, UnicodeError):
+        return None
+    domain = (valid.ascii_domain or "").lower()
+    return f"{valid.local_part.lower()}@{domain}" if "." in domain else None
+
+
+def read_phone(typed: str) -> tuple[Phone | None, list[Fault]]:
+    """Return a phone number of the default region or of the country that `+` names, and what is wrong with it."""
+    key = phone_key(typed)
+    if key is None:
+        return None, [Fault("phone", "not_a_phone")]
+    number = phonenumbers.parse(key)
+    region_code = phonenumbers.country_code_for_region(REGION)
+    national = phonenumbers.national_significant_number(number)
+    return Phone(national if number.country_code == region_code else key, key), []
+
+
+@lru_cache(maxsize=4096)
+def phone_key(value: str) -> str | None:
+    """Return a phone number as E.164, None for text that is no valid number. Source: ITU-T E.164.
+
+    Only digits, plain or full-width, and the usual signs between them are read: a number inside other text is not
+    that number, and a superscript two is no digit.
+    """
+    if len(value) > 40 or any(char.isdigit() and unicodedata.category(char) != "Nd" for char in value):
+        return None
+    plain = unicodedata.normalize("NFKC", value.translate(_PHONE_SIGNS)).strip()
+    if not _PHONE.fullmatch(plain):
+        return None
+    try:
+        number = phonenumbers.parse(plain, REGION)
+    except phonenumbers.NumberParseException:
+        return None
+    if not phonenumbers.is_valid_number(number):
+        return None
+    return str(phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164))
+
+
+def _may_stand_in_name(char: str) -> bool:
+    return unicodedata.category(char)[0] in "LM" or unicodedata.category(char) in ("Nd", "Nl") or char in _NAME_SIGNS
+
+
+def _stacks_marks(name: str) -> bool:
+    marks = 0
+    for char in unicodedata.normalize("NFD", name):
+        marks = marks + 1 if unicodedata.category(char)[0] == "M" else 0
+        if marks > _MOST_MARKS:
+            return True
+    return False

@@ -1,0 +1,133 @@
+"""Questions about accounts."""
+
+from datetime import datetime
+from typing import NamedTuple
+
+from sqlalchemy import bindparam, or_, select
+from sqlalchemy.orm import Session
+
+from yaoshi.accounts.models import User
+from yaoshi.accounts.policy import Handle, HandleKind, fold_email, phone_key
+
+MOST_TWINS = 20
+
+
+class Profile(NamedTuple):
+    """What a signed-in person may know of an account."""
+
+    id: int
+    username: str
+    email: str
+    phone: str | None
+    role: str
+    requested_role: str | None
+    created_at: datetime | None
+
+
+class Principal(NamedTuple):
+    """Who is signed in, and by which session."""
+
+    session_id: str
+    profile: Profile
+
+
+class Account(NamedTuple):
+    """An account as the journeys see it."""
+
+    profile: Profile
+    password_hash: str
+    disabled_at: datetime | None
+    keys: tuple[str | None, str | None, str | None]
+
+
+PROFILE = (User.id, User.username, User.email, User.phone, User.role, User.requested_role, User.created_at)
+_ACCOUNT = (*PROFILE, User.password_hash, User.disabled_at, User.username_key, User.email_key, User.phone_key)
+_BY_HANDLE = (
+    select(*_ACCOUNT)
+    .where(
+        or_(
+            User.username == bindparam("exact"),
+            User.email == bindparam("exact"),
+            User.phone == bindparam("exact"),
+            User.username_key == bindparam("username_key"),
+            User.email_key == bindparam("email_key"),
+            User.phone_key == bindparam("phone_key"),
+        )
+    )
+    .order_by(User.id)
+    .limit(MOST_TWINS)
+)
+_BY_ID = select(*_ACCOUNT).where(User.id == bindparam("id"))
+
+
+def by_handle(db: Session, handle: Handle) -> Account | None:
+    """Return the account that a typed name means.
+
+    The name's own kind comes first, exactly as stored and then folded; after it the other columns, exactly as
+    stored, so that every adopted spelling stays usable. Among equals the older id wins.
+    """
+    keys: dict[str, str | None] = {"username_key": None, "email_key": None, "phone_key": None}
+    keys[_COLUMN[handle.kind] + "_key"] = handle.key
+    rows = db.execute(_BY_HANDLE, {"exact": handle.exact, **keys}).all()
+    found = [_account(tuple(row)) for row in rows]
+    return min(found, key=lambda account: _rank(account, handle), default=None)
+
+
+def by_id(db: Session, user_id: int) -> Account | None:
+    """Return the account with this id."""
+    row = db.execute(_BY_ID, {"id": user_id}).first()
+    return _account(tuple(row)) if row else None
+
+
+def holder(account: Account | None, channel: str, contact: str) -> int | None:
+    """Return the id of `account` if it is active and `contact` is its bound address of `channel`, else None."""
+    if account is None or account.disabled_at is not None:
+        return None
+    stored, stored_key = (
+        (account.profile.email, account.keys[1]) if channel == "email" else (account.profile.phone, account.keys[2])
+    )
+    same = contact == stored or (stored_key is not None and contact_key(channel, contact) == stored_key)
+    return account.profile.id if same else None
+
+
+def contact_key(channel: str, contact: str) -> str:
+    """Return the canonical form of a typed contact; text that is none stands for itself."""
+    return (fold_email(contact) if channel == "email" else phone_key(contact)) or contact.strip()
+
+
+def counter_key(account: Account | None, handle: Handle) -> tuple[str, str]:
+    """Return the key of an account's counters, one for all its names; a name that is nobody's has its own."""
+    return ("user", str(account.profile.id)) if account else (handle.kind.value, handle.key)
+
+
+def taken(db: Session, keys: dict[str, str | None], skeleton: str) -> list[str]:
+    """Return which of username, email, phone already belong to somebody, look-alike usernames included."""
+    columns = (User.username_skeleton, User.username_key, User.email_key, User.phone_key)
+    wanted = (skeleton, keys["username"], keys["email"], keys["phone"])
+    rows = db.execute(select(*columns).where(or_(*(c == w for c, w in zip(columns, wanted, strict=True))))).all()
+    hits = [any(row[place] is not None and row[place] == wanted[place] for row in rows) for place in range(4)]
+    return [name for name, hit in (("username", hits[0] or hits[1]), ("email", hits[2]), ("phone", hits[3])) if hit]
+
+
+_COLUMN = {HandleKind.NAME: "username", HandleKind.EMAIL: "email", HandleKind.PHONE: "phone"}
+_ORDER = {
+    HandleKind.NAME: ("username", "email", "phone"),
+    HandleKind.EMAIL: ("email", "username", "phone"),
+    HandleKind.PHONE: ("phone", "username", "email"),
+}
+
+
+def _rank(account: Account, handle: Handle) -> tuple[int, int]:
+    own, *others = _ORDER[handle.kind]
+    key = account.keys[("username", "email", "phone").index(own)]
+    if getattr(account.profile, own) == handle.exact:
+        place = 0
+    elif key == handle.key:
+        place = 1
+    else:
+        place = 2 + [getattr(account.profile, other) == handle.exact for other in others].index(True)
+    return place, account.profile.id
+
+
+def _account(row: tuple) -> Account:  # type: ignore[type-arg]  # a row of _ACCOUNT
+    return Account(Profile(*row[:7]), row[7] or "", row[8], (row[9], row[10], row[11]))

@@ -1,0 +1,86 @@
+"""Accounts: opened, given a role, disabled and enabled. Unique columns decide who gets a name."""
+
+from dataclasses import dataclass
+
+from sqlalchemy import insert, update
+from sqlalchemy.exc import IntegrityError
+
+from yaoshi.accounts import queries
+from yaoshi.accounts.events import AccountDisabled, AccountEnabled, AccountOpened, IdentifierTaken, RoleSet
+from yaoshi.accounts.models import Role, User
+from yaoshi.accounts.policy import fold_email, fold_username, phone_key, skeleton
+from yaoshi.accounts.queries import Profile
+from yaoshi.accounts.settings import AccountSettings
+from yaoshi.core.db import Work
+from yaoshi.core.errors import Fault
+
+
+@dataclass(frozen=True, slots=True)
+class NewAccount:
+    """What somebody asks for; every member has been read and judged at the door."""
+
+    username: str
+    email: str
+    phone: str | None
+    role: Role
+
+
+class Accounts:
+    """Alone writes the table `users`, its password column aside."""
+
+    def __init__(self, settings: AccountSettings, *, all_roles_open: bool) -> None:
+        self._open_roles = frozenset(Role) if all_roles_open else settings.self_assignable_roles | {Role.UNAUTH}
+
+    def open(self, work: Work, new: NewAccount, password_hash: str) -> Profile:
+        """Open an account and return it; a role that is not open is kept as a wish.
+
+        Raises IdentifierTaken naming every taken field; then the transaction must be left.
+        """
+        granted = new.role if new.role in self._open_roles else Role.UNAUTH
+        wish = None if granted is new.role else new.role.value
+        keys = {
+            "username": fold_username(new.username),
+            "email": fold_email(new.email),
+            "phone": phone_key(new.phone) if new.phone else None,
+        }
+        alike = skeleton(new.username)
+        row = {
+            "username": new.username,
+            "email": new.email,
+            "phone": new.phone,
+            "password_hash": password_hash,
+            "role": granted.value,
+            "requested_role": wish,
+            "created_at": work.now,
+            "username_skeleton": alike,
+        } | {f"{name}_key": key for name, key in keys.items()}
+        self._refuse_taken(work, keys, alike)
+        try:
+            with work.db.begin_nested():
+                user_id = work.db.execute(insert(User).values(row)).inserted_primary_key[0]  # type: ignore[index]  # one row
+        except IntegrityError:
+            self._refuse_taken(work, keys, alike)
+            # An adopted row owns the exact spelling without its canonical form.
+            raise IdentifierTaken([Fault("username", "taken")]) from None
+        work.record(AccountOpened(user_id=user_id, role=granted.value, requested_role=wish))
+        return Profile(user_id, new.username, new.email, new.phone, granted.value, wish, work.now)
+
+    def set_role(self, work: Work, user_id: int, role: Role) -> None:
+        """Give the account `role`; a wish that stood open is settled by it."""
+        work.db.execute(update(User).where(User.id == user_id).values(role=role.value, requested_role=None))
+        work.record(RoleSet(user_id=user_id, role=role.value))
+
+    def disable(self, work: Work, user_id: int) -> None:
+        """Shut the account; who calls ends its sessions and codes in the same transaction."""
+        work.db.execute(update(User).where(User.id == user_id, User.disabled_at.is_(None)).values(disabled_at=work.now))
+        work.record(AccountDisabled(user_id=user_id))
+
+    def enable(self, work: Work, user_id: int) -> None:
+        """Open a shut account again."""
+        work.db.execute(update(User).where(User.id == user_id).values(disabled_at=None))
+        work.record(AccountEnabled(user_id=user_id))
+
+    def _refuse_taken(self, work: Work, keys: dict[str, str | None], alike: str) -> None:
+        names = queries.taken(work.db, keys, alike)
+        if names:
+            raise IdentifierTaken([Fault(name, "taken") for name in names])

@@ -1,0 +1,22 @@
+"""Who may be what without asking."""
+
+from typing import Annotated
+
+from pydantic import field_validator
+from pydantic_settings import NoDecode
+
+from yaoshi.accounts.models import Role
+from yaoshi.core.config import Group
+
+
+class AccountSettings(Group):
+    """Settings of accounts."""
+
+    self_assignable_roles: Annotated[frozenset[Role], NoDecode] = frozenset()
+    """Roles that people may take at registration in production, comma-separated (`pharmacy,supplier`).
+    `unauth` is always open; development opens all. Other wishes are kept as `requested_role`."""
+
+    @field_validator("self_assignable_roles", mode="before")
+    @classmethod
+    def _listed(cls, value: object) -> object:
+        return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value

@@ -1,0 +1,91 @@
+"""The WSGI application: doors, refusals, headers and the access log around one house."""
+
+import time
+from threading import Lock
+from typing import Any
+
+from flask import Flask, request
+from werkzeug.exceptions import RequestHeaderFieldsTooLarge, RequestURITooLarge
+
+from yaoshi.accounts.routes import routes as accounts
+from yaoshi.bootstrap import House
+from yaoshi.ops.routes import install_api_page
+from yaoshi.ops.routes import routes as ops
+from yaoshi.passwords.routes import routes as passwords
+from yaoshi.recovery.routes import development as recovery_in_development
+from yaoshi.recovery.routes import routes as recovery
+from yaoshi.signin.routes import routes as signin
+from yaoshi.signup.routes import routes as signup
+from yaoshi.web import access, headers, problems
+from yaoshi.web.callers import Callers, is_local, parse_networks
+from yaoshi.web.endpoint import Contract, Routes
+
+ROUTES: tuple[Routes, ...] = (signup, signin, accounts, passwords, recovery, ops)
+MOST_HEADER, MOST_ADDRESS = 8192, 4096
+
+
+def contracts_of(*, development: bool) -> list[Contract]:
+    """Return every door; the development house opens its own doors instead of those at the same address."""
+    own = list(recovery_in_development.contracts) if development else []
+    replaced = {(contract.method, contract.path) for contract in own}
+    return own + [c for routes in ROUTES for c in routes.contracts if (c.method, c.path) not in replaced]
+
+
+def create_app(house: House) -> Flask:
+    """Return the application of `house`; it opens the house before its first answer."""
+    settings = house.settings
+    app = Flask("yaoshi", static_folder=None)
+    # No redirects: an address that is nearly right is wrong, so that no limit is ever keyed on a twin.
+    app.url_map.merge_slashes = False
+    app.url_map.redirect_defaults = False
+    app.extensions["yaoshi"] = {type(part): part for name in house.__slots__ if (part := getattr(house, name))}
+    app.extensions["yaoshi.authenticate"] = house.sessions.authenticate
+    callers = Callers(
+        parse_networks(",".join(settings.trusted_proxies)), settings.default_language, development=settings.development
+    )
+    hosts = frozenset(host.lower() for host in settings.development_hosts)
+    ready = _Once(house.open)
+
+    def at_the_door() -> None:
+        environ = request.environ
+        environ["yaoshi.began"] = time.perf_counter()
+        environ["yaoshi.caller"] = callers.identify(environ)
+        if settings.development and not is_local(environ, hosts):
+            raise problems.DevelopmentOnly()
+        if len(environ.get("RAW_URI") or environ["PATH_INFO"]) + len(environ.get("QUERY_STRING", "")) > MOST_ADDRESS:
+            raise RequestURITooLarge()
+        if (
+            len(environ.get("HTTP_COOKIE", "")) > MOST_HEADER
+            or len(environ.get("HTTP_AUTHORIZATION", "")) > MOST_HEADER
+        ):
+            raise RequestHeaderFieldsTooLarge()
+        ready()
+
+    app.before_request(at_the_door)
+    access.install(app)
+    headers.install(
+        app,
+        frozenset(settings.cors_origins),
+        development=settings.development,
+        https=settings.public_url.startswith("https://"),
+    )
+    problems.install(app, settings.public_url)
+    contracts = contracts_of(development=settings.development)
+    Routes.install(app, contracts)
+    if settings.api_page:
+        install_api_page(app, contracts, settings.public_url)
+    return app
+
+
+class _Once:
+    """Runs a start-up step once, before the first request, however many arrive together."""
+
+    def __init__(self, step: Any) -> None:
+        self._step, self._lock, self._done = step, Lock(), False
+
+    def __call__(self) -> None:
+        if not self._done:
+            with self._lock:
+                if not self._done:
+                    self._step()
+                    self._done = True

@@ -1,0 +1,95 @@
+"""Builds every long-lived object once, in dependency order."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+from yaoshi import instance
+from yaoshi.accounts.service import Accounts
+from yaoshi.announce import announce
+from yaoshi.codes.service import Codes
+from yaoshi.core.db import Database, open_engines
+from yaoshi.core.secretbox import SecretBox
+from yaoshi.core.types import Caller, Clock, SystemClock
+from yaoshi.keys.service import Keys
+from yaoshi.limits.service import Limiter
+from yaoshi.ops.installation import Installation
+from yaoshi.passwords.change import PasswordChange
+from yaoshi.passwords.service import Passwords
+from yaoshi.recovery.service import Recovery
+from yaoshi.sessions.service import Sessions
+from yaoshi.settings import Settings
+from yaoshi.signin.service import SignIn
+from yaoshi.signup.service import SignUp
+
+RESEND = {True: timedelta(0), False: timedelta(seconds=60)}
+OPERATOR = Caller(address="", agent="yaoshi", language="en", request_id="operator")
+
+
+@dataclass(frozen=True, slots=True)
+class House:
+    """Every long-lived object of the process."""
+
+    settings: Settings
+    clock: Clock
+    db: Database
+    keys: Keys
+    limiter: Limiter
+    accounts: Accounts
+    codes: Codes
+    sessions: Sessions
+    passwords: Passwords
+    password_change: PasswordChange
+    signup: SignUp
+    signin: SignIn
+    recovery: Recovery
+    installation: Installation
+
+    def open(self) -> None:
+        """Make ready to serve: schema and mode are right, keys are there, decoys are drawn from the real mix.
+
+        Raises SettingsRefused with a sentence for the operator.
+        """
+        self.installation.check()
+        if not self.settings.development:
+            self.installation.mark_served(OPERATOR)
+        self.keys.open(OPERATOR)
+        self.passwords.learn_mix()
+
+    def close(self) -> None:
+        """Let go of threads and connections."""
+        self.passwords.close()
+        self.db.close()
+
+
+def build(settings: Settings, clock: Clock | None = None) -> House:
+    """Return the house that `settings` describe; nothing is opened or asked yet."""
+    settings = instance.with_own_secret(settings) if settings.development else settings
+    clock = clock or SystemClock()
+    reader, writer = open_engines(instance.database_url(settings))
+    db = Database(reader, writer, clock, announce)
+    box = SecretBox(settings.secret_key)
+    resend = (
+        RESEND[settings.development] if settings.resend_seconds is None else timedelta(seconds=settings.resend_seconds)
+    )
+    keys = Keys(db, clock, box, settings)
+    limiter = Limiter(settings)
+    accounts = Accounts(settings, all_roles_open=settings.development)
+    codes = Codes(box, resend=resend)
+    sessions = Sessions(db, clock, keys, settings)
+    passwords = Passwords(db, box, settings)
+    return House(
+        settings=settings,
+        clock=clock,
+        db=db,
+        keys=keys,
+        limiter=limiter,
+        accounts=accounts,
+        codes=codes,
+        sessions=sessions,
+        passwords=passwords,
+        password_change=PasswordChange(db, limiter, passwords, sessions, codes),
+        signup=SignUp(db, limiter, accounts, passwords),
+        signin=SignIn(db, limiter, passwords, sessions),
+        recovery=Recovery(db, limiter, codes, passwords, sessions),
+        installation=Installation(db, codes, sessions, development=settings.development),
+    )

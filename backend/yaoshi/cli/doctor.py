@@ -1,0 +1,83 @@
+"""`yaoshi doctor`: what is wrong, in plain words, and how to mend it."""
+
+import os
+import platform
+from typing import Literal, NamedTuple
+
+from sqlalchemy import func, select
+
+from yaoshi import instance
+from yaoshi.accounts.models import Role, User
+from yaoshi.bootstrap import House, build
+from yaoshi.core.db import sqlite_path
+from yaoshi.core.errors import Problem, SettingsRefused
+from yaoshi.server import notices
+from yaoshi.settings import Settings, load
+
+
+class Finding(NamedTuple):
+    """One thing to know: `wrong` must be mended, `careful` should be looked at, `good` was checked."""
+
+    level: Literal["wrong", "careful", "good"]
+    text: str
+
+
+def examine() -> list[Finding]:
+    """Return every finding; nothing is changed and no secret is named."""
+    try:
+        settings, warnings = load(None, instance.env_file())
+    except SettingsRefused as refused:
+        return [Finding("wrong", str(refused))]
+    findings = [Finding("good", f"Settings can be read; mode {settings.mode.value}.")]
+    findings += [Finding("careful", text) for text in (*warnings, *notices(settings))]
+    if not settings.development and Role.REGULATOR in settings.self_assignable_roles:
+        text = "YAOSHI_SELF_ASSIGNABLE_ROLES lets anybody register as regulator. Take it out unless that is meant."
+        findings.append(Finding("careful", text))
+    return findings + _files(settings) + _database(settings) + _speed()
+
+
+def _files(settings: Settings) -> list[Finding]:
+    try:
+        file = sqlite_path(instance.database_url(settings))
+    except SettingsRefused as refused:
+        return [Finding("wrong", str(refused))]
+    if file is None or not file.exists() or os.name == "nt":
+        return []
+    if file.stat().st_mode & 0o077:
+        return [Finding("wrong", f"{file} can be read by others. Run: chmod 600 {file}")]
+    return [Finding("good", f"{file} is its owner's alone.")]
+
+
+def _database(settings: Settings) -> list[Finding]:
+    try:
+        house = build(settings)
+    except (SettingsRefused, ImportError) as refused:
+        return [Finding("wrong", str(refused))]
+    try:
+        house.installation.check()
+        return [Finding("good", "The database answers and is of this version."), *_people(house)]
+    except SettingsRefused as refused:
+        return [Finding("wrong", str(refused))]
+    except Problem as problem:
+        return [Finding("wrong", f"{problem.phrase.en} Check DATABASE_URL and that the database runs.")]
+    finally:
+        house.close()
+
+
+def _people(house: House) -> list[Finding]:
+    with house.db.read() as db:
+        regulators = db.scalar(select(func.count()).where(User.role == Role.REGULATOR.value)) or 0
+        waiting = db.scalar(select(func.count()).where(User.requested_role.is_not(None))) or 0
+    found = []
+    if regulators:
+        found.append(Finding("careful", f"{regulators} regulators. Check each: yaoshi accounts list --role regulator"))
+    if waiting:
+        found.append(Finding("careful", f"{waiting} accounts wait for a role: yaoshi accounts list, then set-role."))
+    return found
+
+
+def _speed() -> list[Finding]:
+    if platform.machine() not in ("x86_64", "AMD64"):
+        return []
+    text = "Sign-ins per second can nearly double with Argon2 built for this machine: see docs/operations.md."
+    return [Finding("good", text)]

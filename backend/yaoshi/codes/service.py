@@ -1,0 +1,152 @@
+"""Codes: issued, tried, spent. The one place where asking in vain costs the same as asking in earnest."""
+
+import hmac
+import re
+import unicodedata
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from pydantic import Field
+from sqlalchemy import bindparam, delete, insert, select, update
+
+from yaoshi.codes.models import Code
+from yaoshi.core import random
+from yaoshi.core.config import Group
+from yaoshi.core.db import Work
+from yaoshi.core.errors import Kind, Problem
+from yaoshi.core.phrases import Phrase
+from yaoshi.core.secretbox import SecretBox
+
+LENGTH = 6
+LIFETIME = timedelta(minutes=10)
+MOST_ATTEMPTS = 5
+
+_YOUNG = (
+    select(Code.id)
+    .where(Code.subject == bindparam("of"), Code.used.is_(False), Code.created_at > bindparam("since"))
+    .limit(1)
+)
+_NEWEST = (
+    select(Code.id, Code.code_hash, Code.user_id)
+    .where(Code.subject == bindparam("of"), Code.used.is_(False))
+    .order_by(Code.id.desc())
+    .limit(1)
+)
+_VOID_OLDER = update(Code).where(Code.subject == bindparam("of"), Code.used.is_(False)).values(used=True)
+_ISSUE = insert(Code)
+_SPEND = (
+    update(Code)
+    .where(
+        Code.id == bindparam("tried"),
+        Code.used.is_(False),
+        Code.attempts < MOST_ATTEMPTS,
+        Code.expires_at > bindparam("now"),
+    )
+    .values(attempts=Code.attempts + 1)
+)
+
+
+class CodeSettings(Group):
+    """Settings of one-time codes."""
+
+    resend_seconds: int | None = Field(None, ge=0, le=600)
+    """A new code for the same contact is made no sooner than this after the last one.
+    Default: 60 in production, 0 in development."""
+
+
+class CodeRejected(Problem):
+    """One answer for every cause: wrong, spent, expired, never asked for, for somebody else."""
+
+    kind, code = Kind.REJECTED, "code_rejected"
+    phrase = Phrase("The code is not valid. Please ask for a new one.", "验证码无效，请重新获取。")
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """Whom and what a code is for. `key` is unlinkable without the key behind it; nobody's code has no `user_id`."""
+
+    key: str
+    user_id: int | None
+    channel: str
+    contact: str
+
+
+@dataclass(frozen=True, slots=True)
+class Try:
+    """One spent try: whether the code was right, and whose it is."""
+
+    code_id: int
+    right: bool
+    user_id: int | None
+
+
+class Codes:
+    """Issues codes, spends tries before it compares, lets a code win once."""
+
+    def __init__(self, box: SecretBox, *, resend: timedelta) -> None:
+        self._box, self._resend = box, resend
+
+    def subject(self, user_id: int | None, channel: str, contact: str, typed: str) -> Subject:
+        """Return whom a code is for: the user, or nobody, who is kept apart by what was `typed`."""
+        if user_id is None:
+            return Subject(self._box.digest("code subjects", "typed", typed, channel, contact), None, channel, "")
+        key = self._box.digest("code subjects", "user", str(user_id), channel, contact)
+        return Subject(key, user_id, channel, contact)
+
+    def issue(self, work: Work, subject: Subject) -> str | None:
+        """Make a code, ending the older one; return it, or None within the resend interval.
+
+        Every case costs the same statements: within the interval the new row is nobody's.
+        """
+        young = work.db.execute(_YOUNG, {"of": subject.key, "since": work.now - self._resend}).first()
+        whose = subject if young is None else self.subject(None, subject.channel, subject.contact, subject.key)
+        plain = random.digits(LENGTH)
+        work.db.execute(_VOID_OLDER, {"of": whose.key})
+        work.db.execute(
+            _ISSUE,
+            {
+                "user_id": whose.user_id,
+                "channel": whose.channel,
+                "contact_value": whose.contact,
+                "code_hash": self._digest(whose.key, plain),
+                "expires_at": work.now + LIFETIME,
+                "created_at": work.now,
+                "subject": whose.key,
+            },
+        )
+        return plain if young is None else None
+
+    def spend(self, work: Work, subject: Subject, plain: str) -> Try:
+        """Spend one try of the subject's code, then compare. The commit must follow before anybody hears of it."""
+        row = work.db.execute(_NEWEST, {"of": subject.key}).first()
+        code_id, digest, user_id = tuple(row) if row else (0, self._digest(subject.key, ""), None)
+        counted = work.db.execute(_SPEND, {"tried": code_id, "now": work.now}).rowcount == 1  # type: ignore[attr-defined]
+        same = hmac.compare_digest(digest, self._digest(subject.key, plain))
+        return Try(code_id, counted and same and user_id is not None, user_id)
+
+    def win(self, work: Work, tried: Try) -> bool:
+        """Use up the code of a right try; of several right tries in parallel one wins."""
+        won = update(Code).where(Code.id == tried.code_id, Code.used.is_(False)).values(used=True)
+        return bool(work.db.execute(won).rowcount == 1)  # type: ignore[attr-defined]
+
+    def give_back(self, work: Work, tried: Try) -> None:
+        """Return the try of a right code whose journey could not be finished."""
+        work.db.execute(update(Code).where(Code.id == tried.code_id).values(attempts=Code.attempts - 1))
+
+    def void_all(self, work: Work, user_id: int) -> None:
+        """End every open code of the account."""
+        work.db.execute(update(Code).where(Code.user_id == user_id, Code.used.is_(False)).values(used=True))
+
+    def purge(self, work: Work, before: datetime) -> int:
+        """Delete codes that expired before `before`; return how many."""
+        return work.db.execute(delete(Code).where(Code.expires_at < before)).rowcount  # type: ignore[attr-defined,no-any-return]
+
+    def _digest(self, subject_key: str, plain: str) -> str:
+        # HMAC under a pepper that is not in the database: a bare hash of six digits falls in a moment.
+        return self._box.digest("codes", subject_key, plain)
+
+
+def read_code(typed: str) -> str | None:
+    """Return the six digits that were typed, full-width ones and blanks around them folded; None for other text."""
+    folded = unicodedata.normalize("NFKC", typed[:64]).strip()
+    return folded if re.fullmatch(rf"[0-9]{{{LENGTH}}}", folded) else None

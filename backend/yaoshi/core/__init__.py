@@ -1,0 +1,1 @@
+"""The ground: time, chance, database, refusals, secrets. Knows nothing of identity and nothing of HTTP."""

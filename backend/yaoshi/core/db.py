@@ -1,0 +1,192 @@
+"""The database: who may write, when a transaction begins, and what every table shares.
+
+Reading is a snapshot that cannot write; writing is one transaction that takes the lock first. Nothing slow may
+happen inside it, and it never nests.
+"""
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import DateTime, Dialect, Engine, MetaData, String, TypeDecorator, create_engine, event, make_url
+from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.orm import DeclarativeBase, Session
+from sqlalchemy.pool import ConnectionPoolEntry
+
+from yaoshi.core.errors import StorageUnavailable
+from yaoshi.core.types import Caller, Clock, Event
+
+WRITE_WAIT_SECONDS = 10
+_writing: ContextVar[bool] = ContextVar("writing", default=False)
+
+
+class Instant(TypeDecorator[datetime]):
+    """An aware UTC instant. SQLite keeps it as the text that the legacy system wrote; unreadable text is None."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> Any:
+        """Return the column type of `dialect`: text on SQLite, else its own instant."""
+        return dialect.type_descriptor(String(32) if dialect.name == "sqlite" else DateTime(timezone=True))
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> Any:
+        """Return what is stored for `value`."""
+        if value is None or dialect.name != "sqlite":
+            return value
+        return value.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S.%f")
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:
+        """Return the instant that `value` stands for."""
+        return read_instant(value)
+
+
+def read_instant(value: Any) -> datetime | None:
+    """Return a stored instant as aware UTC; None for null and for text that is no instant."""
+    if isinstance(value, str):
+        try:
+            value = datetime.fromisoformat(value.strip())
+        except ValueError:
+            return None
+    if not isinstance(value, datetime):
+        return None
+    return value.astimezone(UTC) if value.tzinfo else value.replace(tzinfo=UTC)
+
+
+class Model(DeclarativeBase):
+    """The base of every table."""
+
+    type_annotation_map = {datetime: Instant}
+    metadata = MetaData(
+        naming_convention={"ix": "ix_%(table_name)s_%(column_0_N_name)s", "fk": "fk_%(table_name)s_%(column_0_name)s"}
+    )
+
+
+@dataclass(slots=True)
+class Work:
+    """One open write transaction: its session, its one instant, its caller, and the facts it will leave."""
+
+    db: Session
+    now: datetime
+    caller: Caller
+    facts: list[Event] = field(default_factory=list)
+
+    def record(self, fact: Event) -> None:
+        """Keep `fact`; it is announced in this very transaction."""
+        self.facts.append(fact)
+
+
+class Database:
+    """Opens snapshots and write transactions. Every failure of storage leaves as StorageUnavailable."""
+
+    def __init__(self, reader: Engine, writer: Engine, clock: Clock, announce: Callable[[Work], None]) -> None:
+        self.reader, self.writer = reader, writer
+        self._clock, self._announce = clock, announce
+
+    @contextmanager
+    def read(self) -> Iterator[Session]:
+        """Yield a snapshot that cannot write."""
+        with _storage(), Session(self.reader, expire_on_commit=False) as session:
+            yield session
+
+    @contextmanager
+    def write(self, caller: Caller) -> Iterator[Work]:
+        """Yield the one write transaction; leaving normally commits it and announces its facts, raising undoes it.
+
+        Raises RuntimeError when one is open already, StorageUnavailable when the lock can't be had in time.
+        """
+        if _writing.get():
+            raise RuntimeError("a write is already open: take `work` as an argument and join it")
+        mark = _writing.set(True)
+        try:
+            with _storage(), Session(self.writer, expire_on_commit=False) as session, session.begin():
+                work = Work(session, self._clock.now(), caller)
+                yield work
+                self._announce(work)
+        finally:
+            _writing.reset(mark)
+
+    def close(self) -> None:
+        """Let go of every connection."""
+        self.reader.dispose()
+        self.writer.dispose()
+
+
+def is_writing() -> bool:
+    """Return whether this thread of work holds the write lock: slow things must not happen then."""
+    return _writing.get()
+
+
+@contextmanager
+def _storage() -> Iterator[None]:
+    try:
+        yield
+    except (OperationalError, PoolTimeout) as error:
+        raise StorageUnavailable(retry_after=2) from error
+    except DBAPIError as error:
+        if error.connection_invalidated:
+            raise StorageUnavailable(retry_after=2) from error
+        raise
+
+
+def open_engines(url: str) -> tuple[Engine, Engine]:
+    """Return (reader, writer) for `url`.
+
+    On SQLite the writer owns one connection and begins IMMEDIATE: a deferred transaction that reads first and
+    writes later fails with SQLITE_BUSY_SNAPSHOT, which no busy timeout cures. Source: https://sqlite.org/isolation.html
+    """
+    if make_url(url).get_backend_name() == "sqlite":
+        writer = create_engine(url, pool_size=1, max_overflow=0, pool_timeout=WRITE_WAIT_SECONDS)
+        reader = create_engine(url, pool_size=8, max_overflow=56)
+        _tune(writer, "BEGIN IMMEDIATE", query_only=False)
+        _tune(reader, "BEGIN", query_only=True)
+        return reader, writer
+    engine = create_engine(url, pool_size=8, max_overflow=24, pool_pre_ping=True, pool_timeout=WRITE_WAIT_SECONDS)
+    return engine.execution_options(postgresql_readonly=True), engine
+
+
+def _tune(engine: Engine, begin: str, *, query_only: bool) -> None:
+    @event.listens_for(engine, "connect")
+    def _connect(connection: Any, _record: ConnectionPoolEntry) -> None:
+        connection.isolation_level = None
+        # The timeout comes first: switching to WAL needs a lock that another process may hold.
+        for pragma in (
+            f"busy_timeout={WRITE_WAIT_SECONDS * 1000}",
+            "journal_mode=WAL",
+            "synchronous=FULL",
+            "foreign_keys=ON",
+            f"query_only={'ON' if query_only else 'OFF'}",
+        ):
+            connection.execute(f"PRAGMA {pragma}")
+
+    @event.listens_for(engine, "begin")
+    def _begin(connection: Any) -> None:
+        connection.exec_driver_sql(begin)
+
+
+def sqlite_path(url: str) -> Path | None:
+    """Return the file behind a SQLite `url`; None for another database or one in memory."""
+    parsed = make_url(url)
+    if parsed.get_backend_name() != "sqlite" or not parsed.database or parsed.database == ":memory:":
+        return None
+    return Path(parsed.database)
+
+
+def make_private(path: Path) -> bool:
+    """Set `path` and its WAL companions to 0600; return whether nobody else can read them now."""
+    private = True
+    for name in (path, path.with_name(path.name + "-wal"), path.with_name(path.name + "-shm")):
+        try:
+            if name.exists():
+                name.chmod(0o600)
+                # Windows keeps other bits: there the folder's own rights decide.
+                private &= os.name == "nt" or name.stat().st_mode & 0o077 == 0
+        except OSError:
+            private = False
+    return private

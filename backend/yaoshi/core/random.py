@@ -1,0 +1,32 @@
+"""The only place that draws randomness."""
+
+import secrets
+import uuid
+from datetime import datetime
+
+
+def token(nbytes: int = 32) -> str:
+    """Return an unguessable URL-safe string carrying `nbytes` bytes of entropy."""
+    return secrets.token_urlsafe(nbytes)
+
+
+def nbytes(count: int) -> bytes:
+    """Return `count` random bytes."""
+    return secrets.token_bytes(count)
+
+
+def digits(length: int) -> str:
+    """Return `length` uniformly drawn decimal digits, leading zeros included."""
+    return f"{secrets.randbelow(10**length):0{length}d}"
+
+
+def between(low: int, high: int) -> int:
+    """Return a uniformly drawn whole number, both ends included."""
+    return low + secrets.randbelow(high - low + 1)
+
+
+def new_id(now: datetime) -> uuid.UUID:
+    """Return a UUIDv7: 48 bits of Unix milliseconds, then 74 random bits. Source: RFC 9562 §5.7."""
+    millis = int(now.timestamp() * 1000)
+    value = millis << 80 | 0x7 << 76 | secrets.randbits(12) << 64 | 0b10 << 62 | secrets.randbits(62)
+    return uuid.UUID(int=value)

@@ -1,0 +1,1 @@
+"""Signing keys: access tokens are signed and checked here. Owns `signing_keys`; private halves are stored sealed."""

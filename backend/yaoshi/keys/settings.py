@@ -1,0 +1,19 @@
+"""How access tokens are signed, and whom they name."""
+
+from pydantic import Field
+
+from yaoshi.core.config import Group
+
+
+class KeySettings(Group):
+    """Settings of access tokens."""
+
+    jwt_secret_key: str = Field("", validation_alias="JWT_SECRET_KEY", repr=False)
+    """Sign access tokens HS256 with this secret (32 bytes or more, shared with services that check tokens).
+    Without it the server makes an ES256 key and keeps it sealed in the database."""
+
+    public_url: str = Field("http://localhost", validation_alias="PUBLIC_URL", pattern=r"^https?://[^/?#\s]+$")
+    """The address under which callers reach this server; tokens name it as their issuer."""
+
+    audience: str = Field("yaoshi", min_length=1, max_length=200)
+    """Whom access tokens are for; a service that checks tokens demands this name."""

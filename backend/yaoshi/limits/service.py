@@ -1,0 +1,79 @@
+"""Spending from counters: always before the thing is tried, so that parallel tries can't slip past."""
+
+import math
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from limits import RateLimitItem, parse
+from limits.storage import MemoryStorage
+from limits.strategies import FixedWindowRateLimiter
+
+from yaoshi.core.errors import Kind, Problem
+from yaoshi.core.phrases import Phrase
+from yaoshi.core.types import Caller
+from yaoshi.limits.settings import LimitSettings
+
+SHARED_FACTOR = 10
+
+
+class TooManyAttempts(Problem):
+    """A counter is used up; the answer says after how many seconds it is worth trying again."""
+
+    kind, code = Kind.LIMITED, "too_many_attempts"
+    phrase = Phrase("Too many attempts. Please try again later.", "尝试次数过多，请稍后再试。")
+
+
+@dataclass(slots=True)
+class Attempt:
+    """Counts reserved for one try. They are given back at the end unless the try is kept as a failure."""
+
+    spent: list[tuple[RateLimitItem, str]] = field(default_factory=list)
+    kept: bool = False
+
+    def keep(self) -> None:
+        """Let the counts stand: what was tried did fail."""
+        self.kept = True
+
+
+class Limiter:
+    """Counts in fixed windows that begin with the first try. One process; shared counters come with more."""
+
+    def __init__(self, settings: LimitSettings) -> None:
+        self._storage = MemoryStorage()
+        self._windows = FixedWindowRateLimiter(self._storage)
+        self._rates = {
+            name.removeprefix("limit_"): parse(rate)
+            for name, rate in settings.model_dump(include=set(LimitSettings.model_fields)).items()
+        }
+
+    @contextmanager
+    def attempt(self) -> Iterator[Attempt]:
+        """Yield an attempt to spend on; its counts return unless it is kept, whatever is raised."""
+        attempt = Attempt()
+        try:
+            yield attempt
+        finally:
+            if not attempt.kept:
+                for rate, key in attempt.spent:
+                    self._storage.decr(rate.key_for(key))
+
+    def spend_by_address(self, attempt: Attempt, caller: Caller, name: str) -> None:
+        """Spend one of the caller's address. Raises TooManyAttempts."""
+        if caller.relaxed:
+            return
+        rate = self._rates[name]
+        if caller.shared:
+            rate = type(rate)(rate.amount * SHARED_FACTOR, rate.multiples)
+        self._spend(attempt, rate, f"{name} {caller.source}")
+
+    def spend(self, attempt: Attempt, name: str, *key: str) -> None:
+        """Spend one of the counter `name` under `key`. Raises TooManyAttempts; earlier counts of the attempt return."""
+        self._spend(attempt, self._rates[name], " ".join((name, *key)))
+
+    def _spend(self, attempt: Attempt, rate: RateLimitItem, key: str) -> None:
+        if not self._windows.hit(rate, key):
+            left = self._windows.get_window_stats(rate, key).reset_time - time.time()  # noqa: TID251  # the storage's own clock
+            raise TooManyAttempts(retry_after=max(1, math.ceil(left)))
+        attempt.spent.append((rate, key))

@@ -1,0 +1,38 @@
+"""How often things may be tried."""
+
+from typing import Annotated
+
+from limits import parse
+from pydantic import AfterValidator
+
+from yaoshi.core.config import Group
+
+
+def _is_rate(text: str) -> str:
+    parse(text)
+    return text
+
+
+Rate = Annotated[str, AfterValidator(_is_rate)]
+
+
+class LimitSettings(Group):
+    """Rates, each as `number/span`, such as `5/15minute` or `100/hour`."""
+
+    limit_register_address: Rate = "20/hour"
+    """Registrations from one address."""
+
+    limit_login_pair: Rate = "5/15minute"
+    """Failed sign-ins of one account name from one address."""
+
+    limit_login_address: Rate = "50/hour"
+    """Failed sign-ins from one address."""
+
+    limit_login_account: Rate = "100/hour"
+    """Failed sign-ins and wrong old passwords of one account, from all addresses."""
+
+    limit_reset_address: Rate = "20/hour"
+    """Reset codes asked for from one address."""
+
+    limit_reset_account: Rate = "5/hour"
+    """Reset codes asked for one account and channel."""

@@ -1,0 +1,24 @@
+"""`flask db …`, as the legacy system promised: Flask-Migrate over our own Alembic environment.
+
+Flask-Migrate reads tables from an extension object; ours stands in for Flask-SQLAlchemy, which nothing here uses.
+"""
+
+from pathlib import Path
+
+from flask import Flask
+from flask_migrate import Migrate
+from sqlalchemy import MetaData
+
+from yaoshi.migrations import metadata
+
+
+class _Tables:
+    """What Flask-Migrate asks of its `db`: the tables."""
+
+    metadata: MetaData = metadata
+
+
+def install(app: Flask, url: str) -> None:
+    """Add the `db` commands to `app`, working on the database of `url`."""
+    app.extensions["yaoshi.database_url"] = url
+    Migrate(app, _Tables(), directory=str(Path(__file__).parent))

@@ -1,0 +1,82 @@
+"""The database as a whole: is it of this version, has production served it, what may be thrown away."""
+
+from datetime import timedelta
+
+from alembic.runtime.migration import MigrationContext
+from sqlalchemy import String, insert, select
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Mapped, Session, mapped_column
+
+from yaoshi.codes.service import Codes
+from yaoshi.core.db import Database, Model
+from yaoshi.core.errors import SettingsRefused
+from yaoshi.core.types import Caller
+from yaoshi.sessions.service import Sessions
+
+HEAD = "0001"
+KEEP = timedelta(days=1)
+_SERVED = "served_in_production"
+
+
+class Mark(Model):
+    """One mark on the whole database, such as that production has served it."""
+
+    __tablename__ = "installation"
+
+    name: Mapped[str] = mapped_column(String(40), primary_key=True)
+    value: Mapped[str] = mapped_column(String(255))
+
+
+class Installation:
+    """Judges the database before it is served, and keeps it tidy."""
+
+    def __init__(self, db: Database, codes: Codes, sessions: Sessions, *, development: bool) -> None:
+        self._db, self._codes, self._sessions, self._development = db, codes, sessions, development
+
+    def version(self) -> str | None:
+        """Return the schema's version, None for a database that was never upgraded."""
+        with self._db.read() as db:
+            return MigrationContext.configure(db.connection()).get_current_revision()
+
+    def check_version(self) -> None:
+        """Raise SettingsRefused unless the schema is the one that this program knows."""
+        version = self.version()
+        if version != HEAD:
+            found = f"at version {version}" if version else "not set up"
+            raise SettingsRefused(f"The database is {found}, this program needs {HEAD}. Run: yaoshi db upgrade")
+
+    def check(self) -> None:
+        """Raise SettingsRefused unless this process may serve this database."""
+        self.check_version()
+        with self._db.read() as db:
+            if self._development and _served(db):
+                raise SettingsRefused(
+                    "Production has served this database; development mode, which shows codes, refuses it."
+                    " Work on a copy, or set FLASK_ENV=production."
+                )
+
+    def mark_served(self, caller: Caller) -> None:
+        """Mark that production serves this database: development will refuse it from now on."""
+        with self._db.read() as db:
+            if _served(db):
+                return
+        try:
+            with self._db.write(caller) as work:
+                work.db.execute(insert(Mark).values(name=_SERVED, value=work.now.isoformat()))
+        except IntegrityError:
+            return  # another process marked it at the same moment
+
+    def purge(self, caller: Caller) -> tuple[int, int]:
+        """Delete codes and sessions that have been over for a day; return how many of each."""
+        with self._db.write(caller) as work:
+            before = work.now - KEEP
+            return self._codes.purge(work, before), self._sessions.purge(work, before)
+
+    def is_reachable(self) -> bool:
+        """Return whether the database answers. Raises StorageUnavailable when it does not."""
+        with self._db.read() as db:
+            return db.scalar(select(1)) == 1
+
+
+def _served(db: Session) -> bool:
+    return db.scalar(select(Mark.value).where(Mark.name == _SERVED)) is not None

@@ -1,0 +1,146 @@
+"""How a process begins: its settings, its words at the start, and the server around the application."""
+
+import os
+import socket
+import sys
+import threading
+
+import click
+from dotenv import dotenv_values
+from granian import Granian
+from granian.constants import HTTPModes, Interfaces
+from granian.http import HTTP1Settings
+
+from yaoshi import instance
+from yaoshi.bootstrap import OPERATOR, House, build
+from yaoshi.core.db import sqlite_path
+from yaoshi.core.errors import Problem, SettingsRefused
+from yaoshi.settings import Mode, Settings, load
+
+HASH_QUEUE = 4
+RESERVE_THREADS = 6
+HOUSEKEEPING_SECONDS = 3600
+
+
+def settings_of_process(default_mode: Mode | None = None, *, quiet: bool = False) -> Settings:
+    """Return this process's settings, telling its owner on standard error what to know about them.
+
+    Raises SettingsRefused. Files that the process makes from here on are its owner's alone.
+    """
+    os.umask(0o077)
+    settings, warnings = load(default_mode, instance.env_file())
+    for warning in () if quiet else warnings:
+        click.echo(f"warning: {warning}", err=True)
+    return settings
+
+
+def demand_stated_mode(settings: Settings) -> None:
+    """Raise SettingsRefused where development was not asked for and nobody watches: a service, a container."""
+    stated = os.environ.get("FLASK_ENV") or "FLASK_ENV" in _env_names()
+    if settings.development and not stated and not instance.has_terminal():
+        raise SettingsRefused(
+            "Without a terminal this does not start in development mode by default."
+            " Set FLASK_ENV=development, or FLASK_ENV=production to serve others."
+        )
+
+
+def serve(settings: Settings, host: str, port: int, threads: int | None = None) -> None:
+    """Serve until SIGTERM or Ctrl-C, then finish the requests at hand. Raises SettingsRefused."""
+    if settings.development and host not in ("127.0.0.1", "localhost", "::1"):
+        raise SettingsRefused(f"Development mode serves this machine only, not {host}. Set FLASK_ENV=production.")
+    _demand_free(host, port)
+    house = build(settings)
+    try:
+        house.open()
+        _say_hello(house, host, port)
+    finally:
+        house.close()
+    # A proxy may forward a twin of its own header spelled with underscores. The WSGI environment can't tell the two
+    # apart, so where forwarded addresses count the application is reached over RSGI, which sees raw names.
+    behind_proxy = bool(settings.trusted_proxies)
+    threads = threads or settings.hash_workers * (1 + HASH_QUEUE) + RESERVE_THREADS
+    os.environ["FLASK_ENV"] = settings.mode.value
+    os.environ["_YAOSHI_THREADS"] = str(threads)
+    Granian(
+        "yaoshi.wsgi:rsgi" if behind_proxy else "yaoshi.wsgi:wsgi",
+        factory=True,
+        address=host,
+        port=port,
+        interface=Interfaces.RSGI if behind_proxy else Interfaces.WSGI,
+        workers=1,
+        blocking_threads=1 if behind_proxy else threads,
+        http=HTTPModes.http1,
+        http1_settings=HTTP1Settings(max_buffer_size=64 * 1024, header_read_timeout=10_000),
+        websockets=False,
+        workers_kill_timeout=15,
+        respawn_failed_workers=True,
+        log_level="error",  # type: ignore[arg-type]  # the library turns names into its enum
+    ).serve()
+
+
+def keep_house(house: House) -> None:
+    """Purge what is over and draw decoys anew, every hour, on a thread that ends with the process."""
+
+    def tidy() -> None:
+        while not stop.wait(HOUSEKEEPING_SECONDS):
+            try:
+                house.installation.purge(OPERATOR)
+                house.passwords.learn_mix()
+            except Problem as problem:
+                click.echo(f"warning: housekeeping waits: {problem.code}", err=True)
+
+    stop = threading.Event()
+    threading.Thread(target=tidy, name="housekeeping", daemon=True).start()
+
+
+def notices(settings: Settings) -> list[str]:
+    """Return what an operator must know of a server that starts like this."""
+    if settings.development:
+        return [
+            "Development mode: this machine only; answers SHOW RESET CODES. Never use it to serve others.",
+            "开发模式：仅限本机访问，响应中会显示验证码，切勿用于对外服务。",
+        ]
+    said = [
+        "Reset codes can't be delivered yet: make one with `yaoshi accounts reset`. 暂不能发送验证码，请用该命令生成。"
+    ]
+    if not settings.trusted_proxies:
+        said.append(
+            "No YAOSHI_TRUSTED_PROXIES: callers behind a proxy on this machine share one address, with limits ten times"
+            " as large."
+        )
+    return said
+
+
+def _say_hello(house: House, host: str, port: int) -> None:
+    settings = house.settings
+    file = sqlite_path(instance.database_url(settings))
+    warnings = instance.secure_database(settings, file) if file else []
+    where = f"http://{f'[{host}]' if ':' in host else host}:{port}"
+    lines = [
+        f"Yaoshi 钥匙  {where}",
+        f"  mode       {settings.mode.value}",
+        f"  database   {file or 'PostgreSQL'}",
+        f"  API page   {where}/docs" if settings.api_page else "  API page   off",
+        *(f"  ! {notice}" for notice in (*notices(settings), *warnings)),
+    ]
+    click.echo("\n".join(lines))
+    sys.stdout.flush()
+
+
+def _demand_free(host: str, port: int) -> None:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        if os.name != "nt":
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            raise SettingsRefused(
+                f"Port {port} on {host} can't be used ({error.strerror}): another program holds it, or it needs"
+                f" rights. Choose another with --port N."
+            ) from None
+
+
+def _env_names() -> set[str]:
+    file = instance.env_file()
+    return set(dotenv_values(file)) if file else set()

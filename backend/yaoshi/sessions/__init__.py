@@ -1,0 +1,1 @@
+"""Sessions: opened at sign-in, asked on every signed-in request, ended. Owns `sessions`."""

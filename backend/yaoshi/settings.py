@@ -1,0 +1,186 @@
+"""Every group of settings, read once and judged together: what must not start, does not start."""
+
+import os
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from dotenv import dotenv_values
+from pydantic import Field, ValidationError, field_validator
+from pydantic_settings import NoDecode
+
+from yaoshi.accounts.settings import AccountSettings
+from yaoshi.codes.service import CodeSettings
+from yaoshi.core.config import environment_name
+from yaoshi.core.errors import SettingsRefused
+from yaoshi.keys.settings import KeySettings
+from yaoshi.limits.settings import LimitSettings
+from yaoshi.passwords.service import PasswordSettings
+from yaoshi.sessions.service import SessionSettings
+from yaoshi.web.callers import parse_networks
+
+LEAST_SECRET_NBYTES = 32
+_WELL_KNOWN = [
+    "changeme",
+    "change-me",
+    "change_me",
+    "secret-key",
+    "secret_key",
+    "secretkey",
+    "jwt-secret",
+    "jwt_secret",
+    "dev-secret",
+    "dev_secret",
+    "test-secret",
+    "your-secret",
+    "your_secret",
+    "my-secret",
+    "my_secret",
+    "supersecret",
+    "super-secret",
+    "example",
+    "replace",
+    "placeholder",
+    "insecure",
+    "default",
+]
+_DEBUG_FLAGS = ("FLASK_DEBUG", "DEBUG", "TESTING", "FLASK_TESTING", "PROFILE", "FLASK_PROFILE")
+_OUR_OWN = {"YAOSHI_INSTANCE_DIR"}
+_Listed = Annotated[tuple[str, ...], NoDecode]
+
+
+class Mode(StrEnum):
+    """Whom the server is for: this machine's developer, or the world."""
+
+    DEVELOPMENT = "development"
+    PRODUCTION = "production"
+
+
+class DoorSettings(KeySettings):
+    """Where the server lives and who may reach it."""
+
+    mode: Mode = Field(Mode.PRODUCTION, validation_alias="FLASK_ENV")
+    """`development` (serves this machine only and shows reset codes) or `production`."""
+
+    secret_key: str = Field("", validation_alias="SECRET_KEY", repr=False)
+    """The installation's one secret, 32 bytes or more: code peppers and sealing keys are derived from it.
+    Make one: `python -c "import secrets; print(secrets.token_urlsafe(48))"`. Development makes its own."""
+
+    database_url: str = Field("", validation_alias="DATABASE_URL", repr=False)
+    """`sqlite:///name.db` (relative: in the instance folder) or `postgresql://user:password@host/name`.
+    Default: the one SQLite file of the instance folder."""
+
+    cors_origins: _Listed = ()
+    """Origins of browser apps that may call, exact and comma-separated (`https://app.example.com`).
+    Development adds every page of this machine."""
+
+    trusted_proxies: _Listed = ()
+    """Addresses or networks of reverse proxies whose `X-Forwarded-For` or `Forwarded` counts, comma-separated."""
+
+    development_hosts: _Listed = ()
+    """Further host names that mean this machine in development, comma-separated."""
+
+    default_language: Literal["zh-CN", "en"] = "zh-CN"
+    """The language of answers for callers that ask for none."""
+
+    api_page: bool = True
+    """Whether `/openapi.json` and `/docs` are served."""
+
+    @field_validator("cors_origins", "trusted_proxies", "development_hosts", mode="before")
+    @classmethod
+    def _listed(cls, value: object) -> object:
+        return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _networks(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        parse_networks(",".join(value))
+        return value
+
+
+class Settings(DoorSettings, AccountSettings, CodeSettings, LimitSettings, PasswordSettings, SessionSettings):
+    """All of it. Services receive it as their own group."""
+
+    @property
+    def development(self) -> bool:
+        """Whether this is the developer's own machine."""
+        return self.mode is Mode.DEVELOPMENT
+
+
+def load(default_mode: Mode | None = None, env_file: Path | None = None) -> tuple[Settings, list[str]]:
+    """Return the settings of this process and what its owner should hear about them.
+
+    Raises SettingsRefused with one sentence that names the setting and the way out.
+    """
+    given: dict[str, Any] = {}
+    if default_mode and not os.environ.get("FLASK_ENV") and "FLASK_ENV" not in _dotenv(env_file):
+        given["mode"] = default_mode
+    try:
+        settings = Settings(_env_file=env_file, **given)
+    except ValidationError as error:
+        raise SettingsRefused(" ".join(map(_told, error.errors(include_url=False, include_input=False)))) from None
+    if settings.development:
+        settings, warnings = _without_weak_secrets(settings)
+        return settings, warnings + _misspelt(env_file)
+    _refuse_unsafe(settings, _dotenv(env_file))
+    return settings, _misspelt(env_file)
+
+
+def weakness(secret: str) -> str | None:
+    """Return why `secret` protects nothing, or None. The reason never holds the secret."""
+    if not secret:
+        return "is missing"
+    if len(secret.encode()) < LEAST_SECRET_NBYTES:
+        return f"is shorter than {LEAST_SECRET_NBYTES} bytes"
+    if len(set(secret)) < 10:
+        return "repeats a few characters"
+    if any(known in secret.lower() for known in _WELL_KNOWN):
+        return "is a well-known example"
+    return None
+
+
+def _refuse_unsafe(settings: Settings, dotenv: dict[str, str | None]) -> None:
+    make = 'Make one: python -c "import secrets; print(secrets.token_urlsafe(48))"'
+    if reason := weakness(settings.secret_key):
+        raise SettingsRefused(f"SECRET_KEY {reason}. {make}")
+    if settings.jwt_secret_key and (reason := weakness(settings.jwt_secret_key)):
+        raise SettingsRefused(f"JWT_SECRET_KEY {reason}. {make}, or leave it out: the server then makes its own key.")
+    if settings.jwt_secret_key == settings.secret_key:
+        raise SettingsRefused("JWT_SECRET_KEY and SECRET_KEY must differ: one secret serves one purpose.")
+    for name in _DEBUG_FLAGS:
+        value = os.environ.get(name) or dotenv.get(name) or ""
+        if value.lower() not in ("", "0", "false", "no", "off"):
+            raise SettingsRefused(f"{name} is set: production never runs with debug flags. Unset it.")
+    for origin in settings.cors_origins:
+        if not origin.startswith("https://") or "*" in origin or origin.count("/") != 2 or origin != origin.lower():
+            raise SettingsRefused(
+                f"YAOSHI_CORS_ORIGINS holds {origin}: in production each must be exact, like https://app.example.com."
+            )
+
+
+def _without_weak_secrets(settings: Settings) -> tuple[Settings, list[str]]:
+    """Development runs on secrets of its own where the given ones are weak: old tokens signed by them stay void."""
+    names = {"secret_key": "SECRET_KEY", "jwt_secret_key": "JWT_SECRET_KEY"}
+    weak = [field for field in names if getattr(settings, field) and weakness(getattr(settings, field))]
+    if not weak:
+        return settings, []
+    listed = " and ".join(names[field] for field in weak)
+    warning = f"{listed}: too weak, not used (development makes its own; production would refuse to start)."
+    return settings.model_copy(update=dict.fromkeys(weak, "")), [warning]
+
+
+def _misspelt(env_file: Path | None) -> list[str]:
+    known = {environment_name(name, field) for name, field in Settings.model_fields.items()} | _OUR_OWN
+    known |= {name + "_FILE" for name in known}
+    seen = {name for name in (*os.environ, *_dotenv(env_file)) if name.startswith("YAOSHI_")}
+    return [f"{name} is not a setting of this version; it was ignored." for name in sorted(seen - known)]
+
+
+def _dotenv(env_file: Path | None) -> dict[str, str | None]:
+    return dict(dotenv_values(env_file)) if env_file else {}
+
+
+def _told(error: Any) -> str:
+    name = str(error["loc"][0])
+    field = Settings.model_fields.get(name)
+    return f"{environment_name(name, field) if field else name}: {error['msg'].removeprefix('Value error, ')}."

@@ -1,0 +1,81 @@
+"""Signing in."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from yaoshi.accounts import queries as accounts
+from yaoshi.accounts.policy import Handle
+from yaoshi.accounts.queries import Profile
+from yaoshi.core.db import Database
+from yaoshi.core.errors import Kind, Problem
+from yaoshi.core.phrases import Phrase
+from yaoshi.core.types import Caller, Event
+from yaoshi.limits.service import Limiter
+from yaoshi.passwords.service import Passwords
+from yaoshi.sessions.service import Sessions, Tokens
+from yaoshi.signin.policy import Outcome, judge_signin
+
+
+class WrongCredentials(Problem):
+    """One answer for every cause: no such name, wrong password, disabled account."""
+
+    kind, code = Kind.UNAUTHENTICATED, "wrong_credentials"
+    phrase = Phrase("That name and password do not match.", "用户名或密码错误。")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SignedIn(Event):
+    """A session was opened with a password."""
+
+    name: ClassVar[str] = "signin.succeeded"
+    session_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SignInRefused(Event):
+    """A password attempt failed; without `user_id` the name was nobody's. The typed name is not kept."""
+
+    name: ClassVar[str] = "signin.refused"
+    reason: str
+
+
+class SignIn:
+    """The journey from a stranger at the door to an open session."""
+
+    def __init__(self, db: Database, limiter: Limiter, passwords: Passwords, sessions: Sessions) -> None:
+        self._db, self._limiter, self._passwords, self._sessions = db, limiter, passwords, sessions
+
+    def with_password(self, caller: Caller, handle: Handle, plain: str) -> tuple[Tokens, Profile]:
+        """Sign in with a name and a password.
+
+        Raises TooManyAttempts, Overloaded, and WrongCredentials for every cause; the true one goes to the audit log.
+        """
+        with self._limiter.attempt() as attempt:
+            self._limiter.spend(attempt, "login_pair", handle.key, caller.source)
+            self._limiter.spend_by_address(attempt, caller, "login_address")
+            with self._passwords.hashing() as hashing:
+                with self._db.read() as db:
+                    account = accounts.by_handle(db, handle)
+                self._limiter.spend(attempt, "login_account", *accounts.counter_key(account, handle))
+
+                checked = hashing.check(account and account.password_hash, plain, handle.key)
+
+            with self._db.write(caller) as work:
+                # Between reading and writing the world may change: is this very hash still the password?
+                now = accounts.by_id(work.db, account.profile.id if account else 0)
+                outcome = judge_signin(
+                    password_ok=checked.right
+                    and account is not None
+                    and now is not None
+                    and now.password_hash == account.password_hash,
+                    active=now is not None and now.disabled_at is None,
+                )
+                if outcome is Outcome.ADMIT and now is not None:
+                    if checked.fresh:
+                        self._passwords.replace(work, now.profile.id, checked.fresh, replacing=now.password_hash)
+                    tokens = self._sessions.open(work, now.profile.id)
+                    work.record(SignedIn(user_id=now.profile.id, session_id=tokens.session_id))
+                    return tokens, now.profile
+                work.record(SignInRefused(user_id=account.profile.id if account else None, reason=outcome.value))
+            attempt.keep()
+        raise WrongCredentials()
