@@ -15,9 +15,19 @@ from zxcvbn.frequency_lists import FREQUENCY_LISTS
 TARGET = Path(__file__).parent.parent / "yaoshi" / "passwords" / "commonest.txt"
 COUNT = 4000
 SHAPES = ("{}", "{}1", "{}123", "{}12", "{}1234", "{}2024", "{}2025", "{}2026", "{}01", "{}8", "{}123456")
-ALWAYS = (
-    "P@ssw0rd P@ssword1 Passw0rd Password1 Password123 Admin123 Admin1234 Aa123456 Qwerty123 Abc12345 Abcd1234".split()
-)
+ALWAYS = [
+    "P@ssw0rd",
+    "P@ssword1",
+    "Passw0rd",
+    "Password1",
+    "Password123",
+    "Admin123",
+    "Admin1234",
+    "Aa123456",
+    "Qwerty123",
+    "Abc12345",
+    "Abcd1234",
+]
 # The contract's own samples: front-ends and acceptance checks in use register with them.
 ALLOWED = {"Secret123", "Secret12", "NewSecret123", "Newpass123", "Reset1234", "Changed123"}
 

@@ -5,7 +5,7 @@ from datetime import timedelta
 
 from yaoshi import instance
 from yaoshi.accounts.service import Accounts
-from yaoshi.announce import announce
+from yaoshi.audit.service import announce
 from yaoshi.codes.service import Codes
 from yaoshi.core.db import Database, open_engines
 from yaoshi.core.secretbox import SecretBox

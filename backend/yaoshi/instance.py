@@ -35,7 +35,7 @@ def folder() -> Path:
     """Return the instance folder, made for its owner alone if it is not there."""
     backend = checkout()
     default = backend / "instance" if backend else Path.cwd() / "instance"
-    path = Path(os.environ.get("YAOSHI_INSTANCE_DIR") or default)  # noqa: TID251  # before settings exist
+    path = Path(os.environ.get("YAOSHI_INSTANCE_DIR") or default)  # before settings exist
     try:
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
@@ -121,7 +121,7 @@ def _placed(path: Path) -> Path:
     found = [place for place in places if place.exists()]
     if len(found) > 1:
         raise SettingsRefused(
-            f"DATABASE_URL names {path}, and both {found[0]} and {found[1]} exist. Give the whole path of the one to use."
+            f"DATABASE_URL names {path}, and both {found[0]} and {found[1]} exist. Give the whole path of one."
         )
     return found[0] if found else places[0]
 

@@ -1,22 +1,12 @@
 """The table `users`, named as the legacy system named it so that a team's other code keeps reading it."""
 
 from datetime import datetime
-from enum import StrEnum
 
 from sqlalchemy import String, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
+from yaoshi.accounts.policy import Role
 from yaoshi.core.db import Model
-
-
-class Role(StrEnum):
-    """What a person is for the platform. `unauth` is who has not been verified as anything."""
-
-    PHARMACY = "pharmacy"
-    SUPPLIER = "supplier"
-    LOGISTICS = "logistics"
-    REGULATOR = "regulator"
-    UNAUTH = "unauth"
 
 
 class User(Model):

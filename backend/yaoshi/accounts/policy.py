@@ -7,7 +7,7 @@ number. What people typed is stored; what is compared is the canonical form besi
 import re
 import unicodedata
 from dataclasses import dataclass
-from enum import Enum
+from enum import Enum, StrEnum
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -31,6 +31,16 @@ _PHONE = re.compile(r"\+?[0-9 ().\-/]+")
 # Installations inside a company use such names, and nothing here is ever looked up.
 for _domain in {"local", "test"} & set(email_validator.SPECIAL_USE_DOMAIN_NAMES):
     email_validator.SPECIAL_USE_DOMAIN_NAMES.remove(_domain)
+
+
+class Role(StrEnum):
+    """What a person is for the platform. `unauth` is who has not been verified as anything."""
+
+    PHARMACY = "pharmacy"
+    SUPPLIER = "supplier"
+    LOGISTICS = "logistics"
+    REGULATOR = "regulator"
+    UNAUTH = "unauth"
 
 
 class HandleKind(Enum):

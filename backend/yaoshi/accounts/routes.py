@@ -1,11 +1,19 @@
 """The door where a signed-in person asks who they are."""
 
+from pydantic import BaseModel
+
 from yaoshi.accounts.queries import Principal
-from yaoshi.accounts.schemas import MeOut, UserOut
+from yaoshi.accounts.schemas import UserOut
 from yaoshi.core.types import Caller
 from yaoshi.web.endpoint import Routes, signed_in
 
 routes = Routes("/api/auth")
+
+
+class MeOut(BaseModel):
+    """Who is signed in."""
+
+    user: UserOut
 
 
 @routes.door("GET", "/me", guard=signed_in, gives=MeOut)

@@ -27,10 +27,4 @@ class UserOut(BaseModel):
     @classmethod
     def of(cls, profile: Profile) -> "UserOut":
         """Return `profile` as doors show it; it comes from our own database, so nothing is validated again."""
-        return cls.model_construct(None, **profile._asdict())
-
-
-class MeOut(BaseModel):
-    """Who is signed in."""
-
-    user: UserOut
+        return cls.model_construct(None, **profile._asdict() | {"phone": profile.phone or None})

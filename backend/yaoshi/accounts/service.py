@@ -1,14 +1,15 @@
 """Accounts: opened, given a role, disabled and enabled. Unique columns decide who gets a name."""
 
 from dataclasses import dataclass
+from typing import Any
 
-from sqlalchemy import insert, update
+from sqlalchemy import update
 from sqlalchemy.exc import IntegrityError
 
 from yaoshi.accounts import queries
 from yaoshi.accounts.events import AccountDisabled, AccountEnabled, AccountOpened, IdentifierTaken, RoleSet
-from yaoshi.accounts.models import Role, User
-from yaoshi.accounts.policy import fold_email, fold_username, phone_key, skeleton
+from yaoshi.accounts.models import User
+from yaoshi.accounts.policy import Role, fold_email, fold_username, phone_key, skeleton
 from yaoshi.accounts.queries import Profile
 from yaoshi.accounts.settings import AccountSettings
 from yaoshi.core.db import Work
@@ -44,7 +45,7 @@ class Accounts:
             "phone": phone_key(new.phone) if new.phone else None,
         }
         alike = skeleton(new.username)
-        row = {
+        row: dict[str, Any] = {
             "username": new.username,
             "email": new.email,
             "phone": new.phone,
@@ -57,13 +58,14 @@ class Accounts:
         self._refuse_taken(work, keys, alike)
         try:
             with work.db.begin_nested():
-                user_id = work.db.execute(insert(User).values(row)).inserted_primary_key[0]  # type: ignore[index]  # one row
+                user = User(**row)
+                work.db.add(user)
         except IntegrityError:
             self._refuse_taken(work, keys, alike)
             # An adopted row owns the exact spelling without its canonical form.
             raise IdentifierTaken([Fault("username", "taken")]) from None
-        work.record(AccountOpened(user_id=user_id, role=granted.value, requested_role=wish))
-        return Profile(user_id, new.username, new.email, new.phone, granted.value, wish, work.now)
+        work.record(AccountOpened(user_id=user.id, role=granted.value, requested_role=wish))
+        return Profile(user.id, new.username, new.email, new.phone, granted.value, wish, work.now)
 
     def set_role(self, work: Work, user_id: int, role: Role) -> None:
         """Give the account `role`; a wish that stood open is settled by it."""

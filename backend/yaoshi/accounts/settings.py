@@ -1,11 +1,14 @@
-"""Who may be what without asking."""
+"""Who may be what without asking.
+
+A role opens doors in a team's other services, so production opens none but `unauth` unless the operator says so.
+"""
 
 from typing import Annotated
 
 from pydantic import field_validator
 from pydantic_settings import NoDecode
 
-from yaoshi.accounts.models import Role
+from yaoshi.accounts.policy import Role
 from yaoshi.core.config import Group
 
 

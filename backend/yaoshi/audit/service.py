@@ -1,4 +1,4 @@
-"""Writing the audit log."""
+"""Writing the audit log: what bystanders may know hangs on recorded facts, in the same transaction."""
 
 from dataclasses import asdict
 
@@ -27,3 +27,13 @@ def write(work: Work, fact: Event) -> None:
             "detail": detail,
         },
     )
+
+
+def announce(work: Work) -> None:
+    """Write every fact that `work` recorded, in the order in which they happened, as it is about to commit.
+
+    A fact of work that is undone never existed; a fact of work that is acknowledged survives a crash. When a row
+    can't be written nothing else of the work stands: a change without its audit row is one that nobody can explain.
+    """
+    for fact in work.facts:
+        write(work, fact)

@@ -8,8 +8,8 @@ import click
 from sqlalchemy import select
 
 from yaoshi.accounts import queries
-from yaoshi.accounts.models import Role, User
-from yaoshi.accounts.policy import read_email, read_handle, read_phone, read_username
+from yaoshi.accounts.models import User
+from yaoshi.accounts.policy import Role, read_email, read_handle, read_phone, read_username
 from yaoshi.accounts.queries import Account
 from yaoshi.accounts.service import NewAccount
 from yaoshi.bootstrap import OPERATOR, House, build

@@ -7,7 +7,8 @@ from typing import Literal, NamedTuple
 from sqlalchemy import func, select
 
 from yaoshi import instance
-from yaoshi.accounts.models import Role, User
+from yaoshi.accounts.models import User
+from yaoshi.accounts.policy import Role
 from yaoshi.bootstrap import House, build
 from yaoshi.core.db import sqlite_path
 from yaoshi.core.errors import Problem, SettingsRefused

@@ -119,7 +119,9 @@ class Codes:
     def spend(self, work: Work, subject: Subject, plain: str) -> Try:
         """Spend one try of the subject's code, then compare. The commit must follow before anybody hears of it."""
         row = work.db.execute(_NEWEST, {"of": subject.key}).first()
-        code_id, digest, user_id = tuple(row) if row else (0, self._digest(subject.key, ""), None)
+        code_id: int = row.id if row else 0
+        digest: str = row.code_hash if row else self._digest(subject.key, "")
+        user_id: int | None = row.user_id if row else None
         counted = work.db.execute(_SPEND, {"tried": code_id, "now": work.now}).rowcount == 1  # type: ignore[attr-defined]
         same = hmac.compare_digest(digest, self._digest(subject.key, plain))
         return Try(code_id, counted and same and user_id is not None, user_id)

@@ -34,7 +34,7 @@ class Group(BaseSettings):
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Look in this order: arguments, the environment, `NAME_FILE`, the .env file."""
-        return init_settings, env_settings, _NamedFiles(settings_cls, os.environ), dotenv_settings  # noqa: TID251
+        return init_settings, env_settings, _NamedFiles(settings_cls, os.environ), dotenv_settings
 
 
 class _NamedFiles(PydanticBaseSettingsSource):

@@ -1,7 +1,8 @@
 """The family of refusals. Each is a small class; `web/problems.py` translates them once."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from dataclasses import field as member
 from enum import Enum
 from typing import ClassVar
 
@@ -26,7 +27,7 @@ class Fault:
 
     field: str
     code: str
-    values: dict[str, object] = field(default_factory=dict)
+    values: dict[str, object] = member(default_factory=dict)
 
 
 class Problem(Exception):

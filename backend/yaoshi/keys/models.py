@@ -1,4 +1,4 @@
-"""Keys that the server made."""
+"""Keys that the server made, and keeps so that a copy of the database alone signs nothing."""
 
 from datetime import datetime
 
@@ -12,6 +12,7 @@ class SigningKey(Model):
     """One key pair. The highest number signs; every key of the table verifies.
 
     `number` counts from 1 and is the primary key, so that of two processes that start at once only one makes key 1.
+    The sealed half opens with SECRET_KEY alone.
     """
 
     __tablename__ = "signing_keys"

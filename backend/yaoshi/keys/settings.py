@@ -1,4 +1,8 @@
-"""How access tokens are signed, and whom they name."""
+"""How access tokens are signed, and whom they name.
+
+A service that checks tokens by itself needs the same three things: the key, the issuer, the audience. Changing any of
+them makes every token that is out in the world worthless at once: people sign in again, nothing else is lost.
+"""
 
 from pydantic import Field
 

@@ -18,10 +18,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
-from sqlalchemy import Connection, bindparam, column, inspect, select, table, update
+from sqlalchemy import BindParameter, ColumnClause, Connection, bindparam, column, inspect, select, table, update
 
-from yaoshi.accounts.models import Role
-from yaoshi.accounts.policy import fold_email, fold_username, phone_key, skeleton
+from yaoshi.accounts.policy import Role, fold_email, fold_username, phone_key, skeleton
 from yaoshi.core.types import SystemClock
 from yaoshi.passwords.hashers import parse
 
@@ -33,6 +32,8 @@ _CLASHES = {
     "email_key": "same e-mail address but for case or blanks",
     "phone_key": "same phone number in another spelling",
 }
+
+_Owners = dict[str, dict[str, int]]
 
 
 class LegacyRow(NamedTuple):
@@ -66,41 +67,26 @@ class Plan:
 def plan_of(connection: Connection) -> Plan:
     """Return the plan for the legacy table `users` of `connection`; nothing is changed."""
     have = {found["name"] for found in inspect(connection).get_columns("users")}
-    wanted = [column(name) for name in LegacyRow._fields if name in have]
+    wanted: list[ColumnClause[object]] = [column(name) for name in LegacyRow._fields if name in have]
     rows = connection.execute(select(*wanted).select_from(table("users")).order_by(column("id")))
     empty = dict.fromkeys(LegacyRow._fields)
-    return make_plan(LegacyRow(**{**empty, **row._mapping}) for row in rows)  # type: ignore[arg-type]
+    return make_plan(LegacyRow(**{**empty, **row._mapping}) for row in rows)
 
 
 def make_plan(rows: Iterable[LegacyRow]) -> Plan:
     """Return who owns which canonical form among `rows`, which come by ascending id. Pure."""
-    plan, owners = Plan(), {name: dict[str, int]() for name in _KEYS}
+    plan = Plan()
+    owners: _Owners = {name: {} for name in _KEYS}
     kept = list(rows)
     for row in kept:
         claims = _claims(row)
-        for name in _KEYS:
-            claim = claims[name]
-            if claim is None:
-                continue
-            owner = owners[name].setdefault(claim, row.id)
-            # One clash of a username is enough to tell: whoever folds alike looks alike.
-            if owner != row.id:
-                claims[name] = None
-                if not (name == "username_skeleton" and claims["username_key"] is None):
-                    plan.findings.append(
-                        f"#{row.id}: {_CLASHES[name]} as #{owner}, who owns it; signs in exactly as spelled."
-                    )
+        plan.findings += _clashes(row, claims, owners)
+        plan.findings += _oddities(row)
         plan.keys.append({"row_id": row.id, **claims})
-        plan.findings += _oddities(row, claims)
         if row.role == Role.REGULATOR.value:
             plan.regulators.append(row.id)
     for row in kept:
-        for name, claim in (("email_key", fold_email(row.username)), ("phone_key", phone_key(row.username))):
-            owner = owners[name].get(claim or "", row.id)
-            if owner != row.id:
-                plan.findings.append(
-                    f"#{row.id}: its username is the {name[:-4]} of #{owner}; signs in by its own contacts."
-                )
+        plan.findings += _borrowed_names(row, owners)
     return plan
 
 
@@ -108,7 +94,7 @@ def fill(connection: Connection, plan: Plan) -> None:
     """Write the canonical columns of `plan`."""
     users = table("users", column("id"), *(column(name) for name in _KEYS))
     if plan.keys:
-        values = {name: bindparam(name) for name in _KEYS}
+        values: dict[str, BindParameter[object]] = {name: bindparam(name) for name in _KEYS}
         connection.execute(update(users).where(users.c.id == bindparam("row_id")).values(values), plan.keys)
 
 
@@ -156,7 +142,33 @@ def _claims(row: LegacyRow) -> dict[str, str | None]:
     }
 
 
-def _oddities(row: LegacyRow, claims: dict[str, str | None]) -> list[str]:
+def _clashes(row: LegacyRow, claims: dict[str, str | None], owners: _Owners) -> list[str]:
+    """Let `row` own what nobody owned before; take from `claims` what somebody did, and tell of it."""
+    told = []
+    for name in _KEYS:
+        claim = claims[name]
+        owner = owners[name].setdefault(claim, row.id) if claim else row.id
+        if owner != row.id:
+            claims[name] = None
+            # One clash of a username is enough to tell: whoever folds alike looks alike.
+            if name != "username_skeleton" or claims["username_key"]:
+                told.append(f"#{row.id}: {_CLASHES[name]} as #{owner}, who owns it; signs in exactly as spelled.")
+    return told
+
+
+def _borrowed_names(row: LegacyRow, owners: _Owners) -> list[str]:
+    borrowed = {
+        "e-mail address": ("email_key", fold_email(row.username)),
+        "phone number": ("phone_key", phone_key(row.username)),
+    }
+    return [
+        f"#{row.id}: its username is the {what} of #{owners[name][claim]}; signs in by its own contacts."
+        for what, (name, claim) in borrowed.items()
+        if claim and owners[name].get(claim, row.id) != row.id
+    ]
+
+
+def _oddities(row: LegacyRow) -> list[str]:
     odd = {
         "the e-mail address can't be read; it stays as spelled.": not fold_email(row.email),
         "the phone number can't be read; it stays as spelled.": bool(

@@ -19,6 +19,9 @@ class _Tables:
 
 
 def install(app: Flask, url: str) -> None:
-    """Add the `db` commands to `app`, working on the database of `url`."""
+    """Add the `db` commands to `app`, working on the database of `url`.
+
+    Source: the legacy system's own instructions, which people follow by habit.
+    """
     app.extensions["yaoshi.database_url"] = url
     Migrate(app, _Tables(), directory=str(Path(__file__).parent))

@@ -1,4 +1,7 @@
-"""The table of sessions."""
+"""The table of sessions.
+
+A token names its session, so ending the row ends the token.
+"""
 
 from datetime import datetime
 

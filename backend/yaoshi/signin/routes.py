@@ -27,7 +27,7 @@ class SignedInOut(BaseModel):
     """What a client takes away."""
 
     access_token: str
-    token_type: Literal["Bearer"] = "Bearer"
+    token_type: Literal["Bearer"] = "Bearer"  # noqa: S105  # the scheme's name
     expires_in: int = Field(description="Seconds until the access token expires.")
     user: UserOut
 

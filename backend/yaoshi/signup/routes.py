@@ -5,8 +5,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, Field
 
 from yaoshi.accounts.events import IdentifierTaken
-from yaoshi.accounts.models import Role
-from yaoshi.accounts.policy import read_email, read_phone, read_username
+from yaoshi.accounts.policy import Role, read_email, read_phone, read_username
 from yaoshi.accounts.schemas import UserOut
 from yaoshi.accounts.service import NewAccount
 from yaoshi.core.errors import Fault, InvalidRequest, Overloaded

@@ -46,7 +46,8 @@ class DevelopmentOnly(Problem):
     phrase = Phrase(
         "This server is in development mode and answers its own machine only. To serve others, set FLASK_ENV=production"
         " (for another local host name: YAOSHI_DEVELOPMENT_HOSTS).",
-        "服务器处于开发模式，仅响应本机请求。对外提供服务请设置 FLASK_ENV=production（本机其他主机名请设置 YAOSHI_DEVELOPMENT_HOSTS）。",
+        "服务器处于开发模式，仅响应本机请求。对外提供服务请设置 FLASK_ENV=production"
+        "（本机其他主机名请设置 YAOSHI_DEVELOPMENT_HOSTS）。",
     )
 
 

@@ -1,0 +1,23 @@
+FROM python:3.13-slim-bookworm
+
+ENV FLASK_ENV=production \
+    YAOSHI_INSTANCE_DIR=/data \
+    PYTHONUNBUFFERED=1
+
+COPY backend/requirements.txt /src/requirements.txt
+RUN pip install --no-cache-dir --require-hashes -r /src/requirements.txt \
+    && useradd --system --uid 10001 --home-dir /data yaoshi \
+    && install -d -o 10001 -g 10001 -m 0700 /data
+
+COPY backend/yaoshi /opt/yaoshi/yaoshi
+ENV PYTHONPATH=/opt/yaoshi
+
+USER 10001
+WORKDIR /data
+VOLUME /data
+EXPOSE 5000
+
+HEALTHCHECK --interval=30s --timeout=3s --start-period=10s \
+    CMD ["python", "-c", "import urllib.request; urllib.request.urlopen('http://127.0.0.1:5000/healthz', timeout=2)"]
+
+CMD ["sh", "-c", "python -m yaoshi.cli.main db upgrade && exec python -m yaoshi.cli.main serve --host 0.0.0.0 --port 5000"]
