@@ -4,11 +4,14 @@ import time
 from threading import Lock
 from typing import Any
 
+import structlog
 from flask import Flask, request
 from werkzeug.exceptions import RequestHeaderFieldsTooLarge, RequestURITooLarge
 
 from yaoshi.accounts.routes import routes as accounts
 from yaoshi.bootstrap import House
+from yaoshi.core.errors import Kind, Problem, SettingsRefused
+from yaoshi.core.phrases import Phrase
 from yaoshi.ops.routes import install_api_page
 from yaoshi.ops.routes import routes as ops
 from yaoshi.passwords.routes import routes as passwords
@@ -21,7 +24,7 @@ from yaoshi.web.callers import Callers, is_local, parse_networks
 from yaoshi.web.endpoint import Contract, Routes
 
 ROUTES: tuple[Routes, ...] = (signup, signin, accounts, passwords, recovery, ops)
-MOST_HEADER, MOST_ADDRESS = 8192, 4096
+MOST_COOKIE, MOST_AUTHORIZATION, MOST_ADDRESS = 8192, 16384, 4096
 
 
 def contracts_of(*, development: bool) -> list[Contract]:
@@ -52,12 +55,10 @@ def create_app(house: House) -> Flask:
         environ["yaoshi.caller"] = callers.identify(environ)
         if settings.development and not is_local(environ, hosts):
             raise problems.DevelopmentOnly()
-        if len(environ.get("RAW_URI") or environ["PATH_INFO"]) + len(environ.get("QUERY_STRING", "")) > MOST_ADDRESS:
+        if len(environ["PATH_INFO"]) + len(environ.get("QUERY_STRING", "")) > MOST_ADDRESS:
             raise RequestURITooLarge()
-        if (
-            len(environ.get("HTTP_COOKIE", "")) > MOST_HEADER
-            or len(environ.get("HTTP_AUTHORIZATION", "")) > MOST_HEADER
-        ):
+        cookie, authorization = environ.get("HTTP_COOKIE", ""), environ.get("HTTP_AUTHORIZATION", "")
+        if len(cookie) > MOST_COOKIE or len(authorization) > MOST_AUTHORIZATION:
             raise RequestHeaderFieldsTooLarge()
         ready()
 
@@ -77,6 +78,13 @@ def create_app(house: House) -> Flask:
     return app
 
 
+class NotReady(Problem):
+    """The server can't serve as it is set up; its log says what to mend."""
+
+    kind, code = Kind.UNAVAILABLE, "not_ready"
+    phrase = Phrase("The server is not set up yet. Its log says what is missing.", "服务器尚未就绪，请查看服务日志。")
+
+
 class _Once:
     """Runs a start-up step once, before the first request, however many arrive together."""
 
@@ -87,5 +95,9 @@ class _Once:
         if not self._done:
             with self._lock:
                 if not self._done:
-                    self._step()
+                    try:
+                        self._step()
+                    except SettingsRefused as refused:
+                        structlog.get_logger().error("not_ready", sentence=str(refused))
+                        raise NotReady(retry_after=5) from None
                     self._done = True

@@ -21,5 +21,5 @@ class AccountSettings(Group):
 
     @field_validator("self_assignable_roles", mode="before")
     @classmethod
-    def _listed(cls, value: object) -> object:
+    def _listed_roles(cls, value: object) -> object:
         return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value

@@ -9,7 +9,7 @@ from yaoshi.core import random
 from yaoshi.core.db import Work
 from yaoshi.core.types import Event
 
-_APPEND = insert(AuditEntry)
+_APPEND = insert(AuditEntry.__table__)  # the table, not the class: every row then has one statement, nulls included
 
 
 def write(work: Work, fact: Event) -> None:

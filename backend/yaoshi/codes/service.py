@@ -33,7 +33,7 @@ _NEWEST = (
     .limit(1)
 )
 _VOID_OLDER = update(Code).where(Code.subject == bindparam("of"), Code.used.is_(False)).values(used=True)
-_ISSUE = insert(Code)
+_ISSUE = insert(Code.__table__)  # the table, not the class: every row then has one statement, nulls included
 _SPEND = (
     update(Code)
     .where(

@@ -3,13 +3,13 @@
 Flask-Migrate reads tables from an extension object; ours stands in for Flask-SQLAlchemy, which nothing here uses.
 """
 
-from pathlib import Path
-
+from alembic.config import Config
 from flask import Flask
 from flask_migrate import Migrate
 from sqlalchemy import MetaData
 
 from yaoshi.migrations import metadata
+from yaoshi.migrations.upgrade import FOLDER
 
 
 class _Tables:
@@ -23,5 +23,9 @@ def install(app: Flask, url: str) -> None:
 
     Source: the legacy system's own instructions, which people follow by habit.
     """
-    app.extensions["yaoshi.database_url"] = url
-    Migrate(app, _Tables(), directory=str(Path(__file__).parent))
+
+    def named(config: Config) -> Config:
+        config.attributes["url"] = url
+        return config
+
+    Migrate(app, _Tables(), directory=str(FOLDER)).configure(named)

@@ -1,22 +1,18 @@
 """Bringing a database to this program's version, or telling what that would do."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, create_engine, inspect
-from sqlalchemy.exc import OperationalError
-from sqlalchemy.pool import NullPool
+from alembic.util import CommandError
+from sqlalchemy import Connection, inspect
 
 from yaoshi.core.db import sqlite_path
 from yaoshi.core.errors import SettingsRefused
-from yaoshi.migrations.adoption import plan_of
-from yaoshi.migrations.connection import locked
+from yaoshi.migrations.connection import locked, looking
+from yaoshi.migrations.legacy import plan_of, refuse_strangers
 
 FOLDER = Path(__file__).parent
 
@@ -26,11 +22,17 @@ def upgrade(url: str) -> str:
 
     Raises SettingsRefused with nothing changed.
     """
+    config = Config()
+    config.set_main_option("script_location", str(FOLDER).replace("%", "%%"))
     with locked(url) as connection:
-        config = _config(connection)
-        before = MigrationContext.configure(connection).get_current_revision()
-        command.upgrade(config, "head")
-    reports: list[str] = config.attributes["reports"]
+        before = version_of(connection)
+        if before != head():
+            config.attributes.update(connection=connection, reports=[])
+            try:
+                command.upgrade(config, "head")
+            except CommandError as error:
+                raise SettingsRefused(str(error)) from None
+    reports: list[str] = config.attributes.get("reports", [])
     if reports:
         return "\n".join(reports)
     return "The database is up to date." if before == head() else f"The database is now at version {head()}."
@@ -41,19 +43,40 @@ def plan(url: str) -> str:
     path = sqlite_path(url)
     if path and not path.exists():
         return f"A new database would be made: {path}"
-    with _reading(url) as connection:
-        version = MigrationContext.configure(connection).get_current_revision()
+    with looking(url) as connection:
+        version = version_of(connection)
         if version == head():
             return "The database is up to date."
-        if version is None and inspect(connection).has_table("users"):
-            return plan_of(connection).told("would be adopted")
+        if version is None:
+            refuse_strangers(connection)
+            if inspect(connection).has_table("users"):
+                return plan_of(connection).told("would be adopted")
     return f"The database would be brought from version {version or 'nothing'} to {head()}."
 
 
 def current(url: str) -> str:
     """Return the version of the database."""
-    with _reading(url) as connection:
-        return MigrationContext.configure(connection).get_current_revision() or "not set up"
+    path = sqlite_path(url)
+    if path and not path.exists():
+        return "not set up"
+    with looking(url) as connection:
+        return version_of(connection) or "not set up"
+
+
+def version_of(connection: Connection) -> str | None:
+    """Return the version of the schema, None for an empty or a legacy database, whatever its own stamp says.
+
+    Raises SettingsRefused for one that a newer program has upgraded.
+    """
+    inspector = inspect(connection)
+    columns = {found["name"] for found in inspector.get_columns("users")} if inspector.has_table("users") else set()
+    if "username_key" not in columns:
+        return None
+    found = MigrationContext.configure(connection).get_current_heads()
+    known = {step.revision for step in ScriptDirectory(str(FOLDER)).walk_revisions()}
+    if not set(found) <= known:
+        raise SettingsRefused(f"The database is at version {', '.join(found)}, which only a newer program knows.")
+    return found[0] if found else None
 
 
 def history() -> list[str]:
@@ -64,24 +87,3 @@ def history() -> list[str]:
 def head() -> str:
     """Return the newest version that this program knows."""
     return str(ScriptDirectory(str(FOLDER)).get_current_head())
-
-
-@contextmanager
-def _reading(url: str) -> Iterator[Connection]:
-    path = sqlite_path(url)
-    address = f"sqlite:///file:{path.as_posix()}?mode=ro&uri=true" if path else url
-    engine = create_engine(address, poolclass=NullPool)
-    try:
-        with engine.connect() as connection:
-            yield connection
-    except OperationalError as error:
-        raise SettingsRefused(f"The database can't be read: {str(error.orig).strip()}") from None
-    finally:
-        engine.dispose()
-
-
-def _config(connection: Any) -> Config:
-    config = Config()
-    config.set_main_option("script_location", str(FOLDER).replace("%", "%%"))
-    config.attributes.update(connection=connection, reports=[])
-    return config

@@ -17,7 +17,7 @@ from yaoshi.keys.service import Keys, TokenRefused
 from yaoshi.sessions import queries
 from yaoshi.sessions.models import LoginSession
 
-_OPEN = insert(LoginSession)
+_OPEN = insert(LoginSession.__table__)  # the table, not the class: every row then has one statement, nulls included
 
 
 class SessionSettings(Group):

@@ -2,6 +2,7 @@
 
 import sys
 import time
+from contextlib import suppress
 from typing import Any
 
 import orjson
@@ -34,16 +35,19 @@ def install(app: Flask) -> None:
         environ = request.environ
         caller = caller_of(request)
         rule = request.url_rule
-        write(
-            "request",
-            method=request.method if rule else "",
-            route=rule.rule if rule else None,
-            status=response.status_code,
-            ms=round((time.perf_counter() - environ["yaoshi.began"]) * 1000, 2),
-            address=caller.address,
-            request_id=caller.request_id,
-            **({"shared_source": True} if caller.shared else {}),
-        )
+        line = {
+            "method": request.method[:16],
+            "route": rule.rule if rule else None,
+            "status": response.status_code,
+            "ms": round((time.perf_counter() - environ["yaoshi.began"]) * 1000, 2),
+            "address": caller.address,
+            "request_id": caller.request_id,
+        }
+        if caller.shared:
+            line["shared_source"] = True
+        # What was done is done: an answer is not lost because its log line is.
+        with suppress(OSError, ValueError):
+            write("request", **line)
         return response
 
     app.after_request(log)

@@ -4,29 +4,31 @@ import sqlalchemy as sa
 from alembic import context, op
 
 from yaoshi.core.db import Instant, sqlite_path
-from yaoshi.migrations.adoption import fill, keep_copy, keep_report, plan_of
+from yaoshi.migrations.adoption import Plan
+from yaoshi.migrations.copies import keep_copy, keep_report
+from yaoshi.migrations.legacy import adopt_users, refuse_strangers, remake_codes
 
 revision = "0001"
 down_revision = None
 branch_labels = None
 depends_on = None
 
+_MOST_LINES = 20
+
 
 def upgrade() -> None:
     """Bring any of the known beginnings to version 0001."""
     connection = op.get_bind()
-    adopting = sa.inspect(connection).has_table("users")
-    report = None
-    if adopting:
-        report = _adopt(connection)
-    else:
+    refuse_strangers(connection)
+    found = set(sa.inspect(connection).get_table_names()) - {"alembic_version"}
+    if found:
+        _adopt(connection, found)
+    if "users" not in found:
         op.create_table("users", *_users(), sa.UniqueConstraint("username"), sa.UniqueConstraint("email"))
-    if not sa.inspect(connection).has_table("password_reset_codes"):
+    if "password_reset_codes" not in found:
         op.create_table("password_reset_codes", *_codes())
     _create_the_rest()
     _index()
-    if report:
-        context.config.attributes.setdefault("reports", []).append(report)
 
 
 def downgrade() -> None:
@@ -74,37 +76,22 @@ def _codes() -> list[sa.Column]:  # type: ignore[type-arg]
     ]
 
 
-def _adopt(connection: sa.Connection) -> str:
-    path = sqlite_path(str(connection.engine.url))
+def _adopt(connection: sa.Connection, found: set[str]) -> None:
+    """Adopt what is found; keep a copy of a file first, and the report beside it."""
+    path = sqlite_path(connection.engine.url.render_as_string(hide_password=False))
     copy = keep_copy(path) if path else None
-    plan = plan_of(connection)
-    have = {column["name"] for column in sa.inspect(connection).get_columns("users")}
-    for column in _users():
-        if column.name not in have:
-            op.add_column("users", column)
-    op.execute(sa.text("UPDATE users SET role = 'unauth' WHERE role IS NULL"))
-    fill(connection, plan)
-    if sa.inspect(connection).has_table("password_reset_codes"):
-        _rebuild_codes()
-    told = plan.told("were adopted")
+    plan, notes = Plan(), []
+    if "users" in found:
+        plan = adopt_users(connection, _users())
+    if "password_reset_codes" in found:
+        notes.append(f"{remake_codes(connection, _codes())} open reset codes were voided.")
+    reports = context.config.attributes.setdefault("reports", [])
     if copy is None:
-        return told
-    return f"{told}\nThe old file is kept as {copy}\nThis report is kept as {keep_report(copy, told)}"
-
-
-def _rebuild_codes() -> None:
-    """Give the legacy table our shape, keeping its rows; every open code is void, nobody could try it safely."""
-    op.create_table("adopted_codes", *_codes())
-    op.execute(
-        sa.text(
-            "INSERT INTO adopted_codes (id, user_id, channel, contact_value, code_hash, expires_at, used, created_at)"
-            " SELECT id, (SELECT users.id FROM users WHERE users.id = user_id), coalesce(channel, ''),"
-            " coalesce(contact_value, ''), coalesce(code_hash, ''), coalesce(expires_at, '1970-01-01 00:00:00.000000'),"
-            " 1, coalesce(created_at, expires_at, '1970-01-01 00:00:00.000000') FROM password_reset_codes"
-        )
-    )
-    op.drop_table("password_reset_codes")
-    op.rename_table("adopted_codes", "password_reset_codes")
+        reports.append("\n".join([plan.told("were adopted"), *notes]))
+        return
+    kept = keep_report(copy, "\n".join([plan.told("were adopted"), *notes]))
+    notes += [f"The old file is kept as {copy}", f"The whole report is kept as {kept}"]
+    reports.append("\n".join([plan.told("were adopted", _MOST_LINES), *notes]))
 
 
 def _create_the_rest() -> None:
@@ -152,10 +139,9 @@ def _create_the_rest() -> None:
 
 
 def _index() -> None:
-    op.execute(sa.text("DROP INDEX IF EXISTS ix_users_phone"))
-    op.create_index("ix_users_phone", "users", ["phone"])
-    for name in ("username_key", "username_skeleton", "email_key", "phone_key"):
-        op.create_index(f"ix_users_{name}", "users", [name], unique=True)
+    for name in ("phone", "username_key", "username_skeleton", "email_key", "phone_key"):
+        op.execute(sa.text(f"DROP INDEX IF EXISTS ix_users_{name}"))  # of another shape
+        op.create_index(f"ix_users_{name}", "users", [name], unique=name != "phone")
     op.create_index("ix_password_reset_codes_user_id", "password_reset_codes", ["user_id"])
     op.create_index("ix_password_reset_codes_expires_at", "password_reset_codes", ["expires_at"])
     op.create_index("ix_password_reset_codes_subject_used", "password_reset_codes", ["subject", "used"])
