@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 from flask import Flask
+from servers import Server
 from sqlalchemy import event, text
 
-from servers import Server
 from yaoshi import bootstrap
 from yaoshi.app import create_app
 from yaoshi.bootstrap import House
@@ -31,7 +31,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 @pytest.fixture(autouse=True)
 def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     for name in list(os.environ):
-        if name.startswith("YAOSHI_") or name in ("FLASK_ENV", "FLASK_DEBUG", "SECRET_KEY", "JWT_SECRET_KEY", "DATABASE_URL", "DEBUG"):
+        if name.startswith("YAOSHI_") or name in (
+            "FLASK_ENV",
+            "FLASK_DEBUG",
+            "SECRET_KEY",
+            "JWT_SECRET_KEY",
+            "DATABASE_URL",
+            "DEBUG",
+        ):
             monkeypatch.delenv(name)
     monkeypatch.setenv("YAOSHI_INSTANCE_DIR", str(tmp_path))
 
@@ -139,7 +146,9 @@ def make_world(template: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
         house = bootstrap.build(Settings(**given), clock)
         world = World(house, create_app(house), clock)
         for engine in {house.db.reader, house.db.writer}:
-            event.listen(engine, "before_cursor_execute", lambda c, cu, statement, *_: world.statements.append(statement))
+            event.listen(
+                engine, "before_cursor_execute", lambda c, cu, statement, *_: world.statements.append(statement)
+            )
         for name in ("hash", "verify"):
             counted(monkeypatch, name, world.hashes)
         worlds.append(world)

@@ -31,7 +31,12 @@ def yaoshi(instance: Path, *arguments: str, **extra: str) -> subprocess.Complete
     """Run a command of the operator to its end."""
     command = [sys.executable, "-m", "yaoshi.cli.main", *arguments]
     return subprocess.run(
-        command, cwd=BACKEND, env=environment_of(instance, extra), capture_output=True, text=True, timeout=120,
+        command,
+        cwd=BACKEND,
+        env=environment_of(instance, extra),
+        capture_output=True,
+        text=True,
+        timeout=120,
         stdin=subprocess.DEVNULL,
     )
 
@@ -52,8 +57,13 @@ class Server:
         command = [sys.executable, "-m", "yaoshi.cli.main", "serve", "--port", str(self.port), "--threads", "12"]
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                command, cwd=BACKEND, env=environment_of(self.instance, self.extra), stdout=log, stderr=log,
-                stdin=subprocess.DEVNULL, start_new_session=True,
+                command,
+                cwd=BACKEND,
+                env=environment_of(self.instance, self.extra),
+                stdout=log,
+                stderr=log,
+                stdin=subprocess.DEVNULL,
+                start_new_session=True,
             )
         deadline = time.monotonic() + START_SECONDS
         while True:

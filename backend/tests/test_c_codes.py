@@ -5,8 +5,8 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-
 from conftest import World
+
 from yaoshi.bootstrap import OPERATOR
 from yaoshi.core import random
 from yaoshi.core.errors import StorageUnavailable
@@ -50,7 +50,16 @@ def test_the_fifth_try_may_be_the_right_one(known: World) -> None:
         {"contact": "ana+x@example.com"},
         {"contact": "ana@example.com.evil.com"},
     ],
-    ids=["C04-user", "C04-user-and-contact", "C04-contact", "C04-ghost", "C05-channel", "C05-other-channel", "C05-plus", "C05-suffix"],
+    ids=[
+        "C04-user",
+        "C04-user-and-contact",
+        "C04-contact",
+        "C04-ghost",
+        "C05-channel",
+        "C05-other-channel",
+        "C05-plus",
+        "C05-suffix",
+    ],
 )
 def test_a_code_works_for_its_user_channel_and_contact_only(known: World, claim: dict[str, str]) -> None:
     code = known.ask_code().body["debug_code"]
@@ -93,11 +102,17 @@ def test_success_ends_the_codes_of_the_other_channel(known: World) -> None:
 
 
 @pytest.mark.parametrize("mode", ["production", "development"])
-@pytest.mark.parametrize("trick", [{"query_string": "debug=1"}, {"headers": {"X-Debug": "1"}}, {"headers": {"X-Forwarded-For": "127.0.0.1"}}])
+@pytest.mark.parametrize(
+    "trick", [{"query_string": "debug=1"}, {"headers": {"X-Debug": "1"}}, {"headers": {"X-Forwarded-For": "127.0.0.1"}}]
+)
 def test_c12_production_never_shows_a_code(make_world: Callable[..., World], mode: str, trick: dict[str, Any]) -> None:
     world = make_world(mode)
     world.register()
-    answer = world.post("request-reset-code", {"identifier": "ana", "channel": "email", "contact": "ana@example.com", "debug": True}, **trick)
+    answer = world.post(
+        "request-reset-code",
+        {"identifier": "ana", "channel": "email", "contact": "ana@example.com", "debug": True},
+        **trick,
+    )
     assert ("debug_code" in answer.body) is (mode == "development")
     assert ("debug_code" in str(world.call("GET", "/openapi.json").body)) is (mode == "development")
 
@@ -113,7 +128,10 @@ def test_c16_text_that_is_no_code_spends_no_try(known: World, code: str) -> None
     assert known.reset(real).status == 200
 
 
-@pytest.mark.parametrize(("code", "fault"), [(123456, "not_a_string"), (None, "missing"), ("", "missing"), (["1"], "not_a_string"), ("1" * 10240, "too_long")])
+@pytest.mark.parametrize(
+    ("code", "fault"),
+    [(123456, "not_a_string"), (None, "missing"), ("", "missing"), (["1"], "not_a_string"), ("1" * 10240, "too_long")],
+)
 def test_c16_c28_a_code_is_text(known: World, code: Any, fault: str) -> None:
     assert known.reset(code).faults == {("code", fault)}
 

@@ -4,7 +4,6 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-
 from conftest import World
 
 FORM = {
@@ -22,7 +21,10 @@ def test_the_six_calls_of_the_old_front_end_work(world: World) -> None:
     assert registered.status == 201 and registered.body["msg"]
     user = registered.body["user"]
     assert {name: user[name] for name in ("username", "email", "phone", "role")} == {
-        "username": "张san", "email": "zhangsan@example.com", "phone": "13800138000", "role": "pharmacy"
+        "username": "张san",
+        "email": "zhangsan@example.com",
+        "phone": "13800138000",
+        "role": "pharmacy",
     }
     assert isinstance(user["id"], int) and user["created_at"].endswith("Z")
     for name in ("张san", "ZhangSan@example.COM", "+86 138 0013 8000", "１３８００１３８０００"):
@@ -31,11 +33,16 @@ def test_the_six_calls_of_the_old_front_end_work(world: World) -> None:
         assert signed_in.body["token_type"] == "Bearer" and signed_in.body["expires_in"] == 43200
     token = signed_in.body["access_token"]
     assert world.me(token).body == {"user": user}
-    assert world.post("change-password", {"old_password": "Secret123", "new_password": "NewSecret123"}, token=token).status == 200
+    assert (
+        world.post("change-password", {"old_password": "Secret123", "new_password": "NewSecret123"}, token=token).status
+        == 200
+    )
     assert world.me(token).status == 401
     asked = world.ask_code("张san", "phone", "13800138000")
     assert asked.status == 200 and asked.body["expires_in"] == 600
-    done = world.reset(asked.body["debug_code"], identifier="zhangsan@example.com", channel="phone", contact="+8613800138000")
+    done = world.reset(
+        asked.body["debug_code"], identifier="zhangsan@example.com", channel="phone", contact="+8613800138000"
+    )
     assert done.status == 200 and set(done.body) == {"msg"}
     assert world.login("张san", "Changed123").status == 200
 
@@ -67,8 +74,13 @@ def test_an_optional_member_may_be_blank(world: World, phone: str | None) -> Non
             "register",
             {"username": "a@b", "email": "nobody", "phone": "123", "password": "abc", "role": "admin"},
             {
-                ("username", "has_at_sign"), ("email", "not_an_email"), ("phone", "not_a_phone"), ("role", "not_allowed"),
-                ("password", "too_short"), ("password", "no_upper"), ("password", "no_digit"),
+                ("username", "has_at_sign"),
+                ("email", "not_an_email"),
+                ("phone", "not_a_phone"),
+                ("role", "not_allowed"),
+                ("password", "too_short"),
+                ("password", "no_upper"),
+                ("password", "no_digit"),
             },
         ),
         ("login", {"username": " ", "password": None}, {("username", "missing"), ("password", "missing")}),
@@ -76,14 +88,23 @@ def test_an_optional_member_may_be_blank(world: World, phone: str | None) -> Non
             "reset-password",
             {"identifier": "ana", "channel": "pigeon", "code": "1", "new_password": "weak"},
             {
-                ("channel", "not_allowed"), ("contact", "missing"), ("new_password", "too_short"),
-                ("new_password", "no_upper"), ("new_password", "no_digit"),
+                ("channel", "not_allowed"),
+                ("contact", "missing"),
+                ("new_password", "too_short"),
+                ("new_password", "no_upper"),
+                ("new_password", "no_digit"),
             },
         ),
-        ("request-reset-code", {"identifier": "ana", "channel": 1, "contact": []}, {("channel", "not_a_string"), ("contact", "not_a_string")}),
+        (
+            "request-reset-code",
+            {"identifier": "ana", "channel": 1, "contact": []},
+            {("channel", "not_a_string"), ("contact", "not_a_string")},
+        ),
     ],
 )
-def test_every_fault_is_told_at_once(world: World, door: str, body: dict[str, Any], faults: set[tuple[str, str]]) -> None:
+def test_every_fault_is_told_at_once(
+    world: World, door: str, body: dict[str, Any], faults: set[tuple[str, str]]
+) -> None:
     answer = world.post(door, body)
     assert (answer.status, answer.code) == (400, "invalid_request")
     assert answer.faults == faults
@@ -92,7 +113,9 @@ def test_every_fault_is_told_at_once(world: World, door: str, body: dict[str, An
 
 def test_a_refusal_speaks_the_callers_language(world: World) -> None:
     said = {
-        language: world.post("login", {"username": "x", "password": "y"}, headers={"Accept-Language": language}).body["msg"]
+        language: world.post("login", {"username": "x", "password": "y"}, headers={"Accept-Language": language}).body[
+            "msg"
+        ]
         for language in ("zh-CN", "zh", "en-GB,en;q=0.9", "fr", "")
     }
     assert said["zh-CN"] == said["zh"] == said["fr"] == said[""] == "用户名或密码错误。"
@@ -109,7 +132,9 @@ def test_a_refusal_has_every_member_of_the_contract(world: World) -> None:
 
 def test_a_taken_identifier_names_every_field(world: World) -> None:
     world.post("register", FORM)
-    answer = world.post("register", FORM | {"username": "ＺHANGSAN".replace("ＺHANG", "张"), "phone": "+86-138-0013-8000"})
+    answer = world.post(
+        "register", FORM | {"username": "ＺHANGSAN".replace("ＺHANG", "张"), "phone": "+86-138-0013-8000"}
+    )
     assert (answer.status, answer.code) == (409, "identifier_taken")
     assert answer.faults == {("username", "taken"), ("email", "taken"), ("phone", "taken")}
 
@@ -119,16 +144,26 @@ def test_changing_the_password_tells_all_at_once(world: World) -> None:
     answer = world.post("change-password", {"old_password": "Wrong1234", "new_password": "weak"}, token=world.token())
     assert answer.status == 400
     assert answer.faults == {
-        ("old_password", "wrong"), ("new_password", "too_short"), ("new_password", "no_upper"), ("new_password", "no_digit")
+        ("old_password", "wrong"),
+        ("new_password", "too_short"),
+        ("new_password", "no_upper"),
+        ("new_password", "no_digit"),
     }
-    same = world.post("change-password", {"old_password": "Secret123", "new_password": "Secret123"}, token=world.token())
+    same = world.post(
+        "change-password", {"old_password": "Secret123", "new_password": "Secret123"}, token=world.token()
+    )
     assert same.faults == {("new_password", "same_as_old")}
 
 
 def test_every_session_ends_with_the_password(world: World) -> None:
     world.register()
     tokens = [world.token() for _ in range(3)]
-    assert world.post("change-password", {"old_password": "Secret123", "new_password": "Changed123"}, token=tokens[0]).status == 200
+    assert (
+        world.post(
+            "change-password", {"old_password": "Secret123", "new_password": "Changed123"}, token=tokens[0]
+        ).status
+        == 200
+    )
     assert [world.me(token).status for token in tokens] == [401, 401, 401]
     later = world.token(password="Changed123")
     assert world.reset(world.ask_code().body["debug_code"], "Secret123").status == 200
@@ -149,9 +184,14 @@ def test_a_new_code_waits_for_the_resend_interval(make_world: Callable[..., Worl
 def test_other_origins_get_headers_only_when_named(make_world: Callable[..., World]) -> None:
     world = make_world("production", cors_origins="https://app.example.com")
     for origin, allowed in (
-        ("https://app.example.com", True), ("https://app.example.com.evil.com", False), ("http://app.example.com", False),
-        ("https://app.example.com:444", False), ("https://APP.example.com", False), ("null", False),
-        ("http://localhost:5173", False), ("https://app.example.com,https://evil.com", False),
+        ("https://app.example.com", True),
+        ("https://app.example.com.evil.com", False),
+        ("http://app.example.com", False),
+        ("https://app.example.com:444", False),
+        ("https://APP.example.com", False),
+        ("null", False),
+        ("http://localhost:5173", False),
+        ("https://app.example.com,https://evil.com", False),
     ):
         headers = world.call("GET", "/", headers={"Origin": origin}).headers
         assert headers.get("Access-Control-Allow-Origin") == (origin if allowed else None), origin
@@ -187,7 +227,9 @@ def test_development_answers_its_own_machine_only(world: World, name: str, given
     assert (answer.status, answer.code) == (403, "development_only")
 
 
-@pytest.mark.parametrize("headers", [{"X-Forwarded-For": "127.0.0.1"}, {"Host": "[::1]:5000"}, {"Origin": "http://127.0.0.1:5173"}])
+@pytest.mark.parametrize(
+    "headers", [{"X-Forwarded-For": "127.0.0.1"}, {"Host": "[::1]:5000"}, {"Origin": "http://127.0.0.1:5173"}]
+)
 def test_development_answers_a_proxy_of_this_machine(world: World, headers: dict[str, str]) -> None:
     assert world.call("GET", "/", headers=headers).status == 200
 

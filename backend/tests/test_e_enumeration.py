@@ -5,9 +5,9 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from conftest import Answer, World
 from werkzeug.security import generate_password_hash
 
-from conftest import Answer, World
 from yaoshi.bootstrap import OPERATOR
 
 CONTACTS = {"email": "ana@example.com", "phone": "13800138000"}
@@ -37,7 +37,9 @@ LOGIN_CLASSES = {
 
 @pytest.fixture
 def peopled(make_world: Callable[..., World]) -> World:
-    world = make_world("production", limit_reset_address="1000/hour", limit_register_address="100/hour", resend_seconds=0)
+    world = make_world(
+        "production", limit_reset_address="1000/hour", limit_register_address="100/hour", resend_seconds=0
+    )
     world.register("ana", phone="13800138000")
     for name in ("ben", "dis", "thr", "nohash"):
         world.register(name)
@@ -126,7 +128,10 @@ def test_e02_decoys_are_drawn_from_the_mix_of_schemes_in_use(peopled: World) -> 
     assert len({peopled.house.passwords._decoy("ghost") for _ in range(10)}) == 1
 
 
-@pytest.mark.parametrize(("method", "path"), [("OPTIONS", "/api/auth/login"), ("HEAD", "/api/auth/me"), ("GET", "/api/auth/login"), ("GET", "/api/auth/users")])
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [("OPTIONS", "/api/auth/login"), ("HEAD", "/api/auth/me"), ("GET", "/api/auth/login"), ("GET", "/api/auth/users")],
+)
 def test_e10_other_methods_and_paths_know_nobody(peopled: World, method: str, path: str) -> None:
     assert "ana" not in str(seen(peopled.call(method, path, headers={"Origin": "https://example.com"})))
 

@@ -6,19 +6,31 @@ from typing import Any
 
 import pytest
 import structlog
+from conftest import World
 from werkzeug.security import generate_password_hash
 
-from conftest import World
 from yaoshi.bootstrap import OPERATOR
 from yaoshi.web.access import set_up_logs
 
 JSON = "application/json"
 LOGIN = b'{"username":"ana","password":"Secret123"}'
 DOORS = {
-    "register": {"username": "eve", "email": "eve@example.com", "phone": "13600136000", "password": "Secret123", "role": "pharmacy"},
+    "register": {
+        "username": "eve",
+        "email": "eve@example.com",
+        "phone": "13600136000",
+        "password": "Secret123",
+        "role": "pharmacy",
+    },
     "login": {"username": "ana", "password": "Secret123"},
     "request-reset-code": {"identifier": "ana", "channel": "email", "contact": "ana@example.com"},
-    "reset-password": {"identifier": "ana", "channel": "email", "contact": "ana@example.com", "code": "123456", "new_password": "Changed123"},
+    "reset-password": {
+        "identifier": "ana",
+        "channel": "email",
+        "contact": "ana@example.com",
+        "code": "123456",
+        "new_password": "Changed123",
+    },
 }
 FIELDS = [(door, name) for door, body in DOORS.items() for name in body]
 
@@ -67,7 +79,9 @@ def known(world: World) -> World:
         ("I-chunked", JSON, LOGIN, 411, {"Transfer-Encoding": "chunked"}),
     ],
 )
-def test_a_body_is_strictly_json(known: World, name: str, content_type: str | None, raw: bytes, status: int, extra: dict[str, str]) -> None:
+def test_a_body_is_strictly_json(
+    known: World, name: str, content_type: str | None, raw: bytes, status: int, extra: dict[str, str]
+) -> None:
     before = known.snapshot()
     known.hashes.clear()
     more: dict[str, Any] = {"content_type": content_type} if content_type else {}
@@ -112,9 +126,15 @@ def test_n01_n10_hostile_text_is_text(known: World, door: str, field: str, text:
 @pytest.mark.parametrize(
     ("name", "path", "status"),
     [
-        ("I16-double", "/api//auth/login", 404), ("I16-slash", "/api/auth/login/", 404), ("I16-dot", "/api/./auth/login", 404),
-        ("I16-case", "/API/auth/login", 404), ("I16-semicolon", "/api/auth/login;x=1", 404), ("I16-nul", "/api/auth/login%00", 404),
-        ("I16-suffix", "/api/auth/login.json", 404), ("I17-long", "/api/auth/" + "a" * 4200, 414), ("W12", "/api/auth/me/a.css", 404),
+        ("I16-double", "/api//auth/login", 404),
+        ("I16-slash", "/api/auth/login/", 404),
+        ("I16-dot", "/api/./auth/login", 404),
+        ("I16-case", "/API/auth/login", 404),
+        ("I16-semicolon", "/api/auth/login;x=1", 404),
+        ("I16-nul", "/api/auth/login%00", 404),
+        ("I16-suffix", "/api/auth/login.json", 404),
+        ("I17-long", "/api/auth/" + "a" * 4200, 414),
+        ("W12", "/api/auth/me/a.css", 404),
         ("method", "/api/auth/me", 405),
     ],
 )
@@ -138,7 +158,10 @@ def test_z01_i20_unknown_members_are_ignored(world: World, extra: dict[str, Any]
 
 @pytest.mark.parametrize("role", ["admin", "Regulator", "regulator ", ["regulator"], "root"])
 def test_z02_other_roles_are_refused(world: World, role: Any) -> None:
-    assert world.post("register", DOORS["register"] | {"role": role}).faults in ({("role", "not_allowed")}, {("role", "not_a_string")})
+    assert world.post("register", DOORS["register"] | {"role": role}).faults in (
+        {("role", "not_allowed")},
+        {("role", "not_a_string")},
+    )
     assert not world.snapshot()["users"]
 
 
@@ -159,7 +182,9 @@ def test_z12_overriding_headers_are_ignored(known: World, header: str) -> None:
         ("U10-idn", {"email": "a@例子.中国"}, {"email": "a@xn--fsqu00a.xn--fiqs8s"}, "email"),
     ],
 )
-def test_one_identifier_in_two_spellings_is_taken(world: World, name: str, first: dict[str, str], second: dict[str, str], field: str) -> None:
+def test_one_identifier_in_two_spellings_is_taken(
+    world: World, name: str, first: dict[str, str], second: dict[str, str], field: str
+) -> None:
     assert world.post("register", DOORS["register"] | first).status == 201
     fresh = {"username": "other", "email": "other@example.com", "phone": "13700137000"}
     answer = world.post("register", DOORS["register"] | fresh | second)
@@ -169,13 +194,26 @@ def test_one_identifier_in_two_spellings_is_taken(world: World, name: str, first
 @pytest.mark.parametrize(
     ("name", "member"),
     [
-        ("U02-mixed", {"username": "аdmin"}), ("U04-zero-width", {"username": "ad\u200bmin"}), ("U04-rtl", {"username": "ad\u202emin"}),
-        ("U04-bell", {"username": "ad\u0007min"}), ("U04-marks", {"username": "e\u0301\u0301\u0301\u0301\u0301x"}), ("U07-at", {"username": "a@b.com"}),
-        ("U07-phone", {"username": "13800138000"}), ("U07-wide-phone", {"username": "１３８００１３８０００"}), ("U-short", {"username": "a"}),
-        ("U-long", {"username": "a" * 81}), ("U05-dotless", {"email": "mıke@example.com"}), ("U05-kelvin", {"email": "\u212aate@example.com"}),
-        ("U10-literal", {"email": "a@[127.0.0.1]"}), ("U10-wide-at", {"email": "a＠example.com"}), ("U10-dots", {"email": "a@b..com"}),
-        ("U10-newline", {"email": "a@example.com\nBcc: b@example.com"}), ("U10-comma", {"email": "a@example.com,b@example.com"}),
-        ("U08-letters", {"phone": "bob13800138000"}), ("U08-superscript", {"phone": "²1380013800"}), ("U08-letter-after", {"phone": "138-0013-8000x"}),
+        ("U02-mixed", {"username": "аdmin"}),
+        ("U04-zero-width", {"username": "ad\u200bmin"}),
+        ("U04-rtl", {"username": "ad\u202emin"}),
+        ("U04-bell", {"username": "ad\u0007min"}),
+        ("U04-marks", {"username": "e\u0301\u0301\u0301\u0301\u0301x"}),
+        ("U07-at", {"username": "a@b.com"}),
+        ("U07-phone", {"username": "13800138000"}),
+        ("U07-wide-phone", {"username": "１３８００１３８０００"}),
+        ("U-short", {"username": "a"}),
+        ("U-long", {"username": "a" * 81}),
+        ("U05-dotless", {"email": "mıke@example.com"}),
+        ("U05-kelvin", {"email": "\u212aate@example.com"}),
+        ("U10-literal", {"email": "a@[127.0.0.1]"}),
+        ("U10-wide-at", {"email": "a＠example.com"}),
+        ("U10-dots", {"email": "a@b..com"}),
+        ("U10-newline", {"email": "a@example.com\nBcc: b@example.com"}),
+        ("U10-comma", {"email": "a@example.com,b@example.com"}),
+        ("U08-letters", {"phone": "bob13800138000"}),
+        ("U08-superscript", {"phone": "²1380013800"}),
+        ("U08-letter-after", {"phone": "138-0013-8000x"}),
     ],
 )
 def test_an_identifier_that_could_deceive_is_refused(world: World, name: str, member: dict[str, str]) -> None:
@@ -183,7 +221,10 @@ def test_an_identifier_that_could_deceive_is_refused(world: World, name: str, me
     assert answer.status == 400 and {field for field, _ in answer.faults} == set(member)
 
 
-@pytest.mark.parametrize("username", ["张san", "李雷", "admin", "20240001", "10", "-1", "1e3", "true", "null", "O'Brien", "a b", "é" * 40, "x" * 80])
+@pytest.mark.parametrize(
+    "username",
+    ["张san", "李雷", "admin", "20240001", "10", "-1", "1e3", "true", "null", "O'Brien", "a b", "é" * 40, "x" * 80],
+)
 def test_u12_u13_a_name_is_just_a_name(world: World, username: str) -> None:
     assert world.register(username, email="x@example.com")["username"] == username
     assert world.login(username).status == 200
@@ -199,7 +240,9 @@ def test_u06_accents_are_letters_of_their_own(world: World) -> None:
     assert world.register("rené", email="other@example.com")["id"] == 2
 
 
-@pytest.mark.parametrize("password", [" Secret12 ", "密码Ab1密码密", "Aa1" + "🔑" * 125, "Abc12345\x00x", "Aa1" + "é" * 61])
+@pytest.mark.parametrize(
+    "password", [" Secret12 ", "密码Ab1密码密", "Aa1" + "🔑" * 125, "Abc12345\x00x", "Aa1" + "é" * 61]
+)
 def test_p05_p06_p09_a_password_is_kept_whole(world: World, password: str) -> None:
     world.register(password=password)
     assert world.login(password=password).status == 200
@@ -216,11 +259,26 @@ def test_p05_the_same_text_in_another_normal_form_is_the_same_password(world: Wo
 def test_p10_an_imported_hash_is_upgraded_at_login(known: World, method: str) -> None:
     with known.house.db.write(OPERATOR) as work:
         known.house.passwords.replace(work, 1, generate_password_hash("Old pass 1", method))
-    assert [known.login(password=typed).status for typed in ("Wrong pass 1", "Old pass 1", "Old pass 1")] == [401, 200, 200]
+    assert [known.login(password=typed).status for typed in ("Wrong pass 1", "Old pass 1", "Old pass 1")] == [
+        401,
+        200,
+        200,
+    ]
     assert known.rows("SELECT password_hash FROM users")[0][0].startswith("$argon2id$")
 
 
-@pytest.mark.parametrize("stored", ["", "plain", "md5$a$b", "sha1$a$b", "x" * 128, "pbkdf2:sha256:999999999$a$" + "0" * 64, "scrypt:1073741824:8:1$a$" + "0" * 128])
+@pytest.mark.parametrize(
+    "stored",
+    [
+        "",
+        "plain",
+        "md5$a$b",
+        "sha1$a$b",
+        "x" * 128,
+        "pbkdf2:sha256:999999999$a$" + "0" * 64,
+        "scrypt:1073741824:8:1$a$" + "0" * 128,
+    ],
+)
 def test_p10_an_unusable_hash_is_nobodys(known: World, stored: str) -> None:
     with known.house.db.write(OPERATOR) as work:
         known.house.passwords.replace(work, 1, stored)
@@ -228,16 +286,24 @@ def test_p10_an_unusable_hash_is_nobodys(known: World, stored: str) -> None:
 
 
 @pytest.mark.parametrize("password", [None, "", 0, False, [], {}])
-@pytest.mark.parametrize(("door", "field"), [("login", "password"), ("register", "password"), ("reset-password", "new_password")])
+@pytest.mark.parametrize(
+    ("door", "field"), [("login", "password"), ("register", "password"), ("reset-password", "new_password")]
+)
 def test_p12_nothing_is_no_password(known: World, door: str, field: str, password: Any) -> None:
     assert {name for name, _ in known.post(door, DOORS[door] | {field: password}).faults} == {field}
 
 
-def test_n06_log_lines_can_not_be_forged(make_world: Callable[..., World], capfdbinary: pytest.CaptureFixture[bytes]) -> None:
+def test_n06_log_lines_can_not_be_forged(
+    make_world: Callable[..., World], capfdbinary: pytest.CaptureFixture[bytes]
+) -> None:
     set_up_logs()
     world = make_world()
     for text in ('x"}\n{"event":"forged"}', "\x1b[31m", "\u2028", "a\r\nb"):
-        world.call("GET", f"/nope/{text}".encode("unicode_escape").decode(), headers={"User-Agent": text.encode("unicode_escape").decode()})
+        world.call(
+            "GET",
+            f"/nope/{text}".encode("unicode_escape").decode(),
+            headers={"User-Agent": text.encode("unicode_escape").decode()},
+        )
         world.login(text, "Secret999")
     structlog.reset_defaults()
     lines = [json.loads(line) for line in capfdbinary.readouterr().out.splitlines()]

@@ -10,10 +10,9 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from conftest import World
 from joserfc import jws
 from joserfc.jwk import ECKey, OctKey
-
-from conftest import World
 
 HS = "a-jwt-key-of-sixty-four-chars-0123456789abcdefghijklmnopqrstuvwx"
 Forge = Callable[[World, str], str]
@@ -41,9 +40,13 @@ def resigned(world: World, token: str, header: dict[str, Any] | None = None, cla
     """Sign changed parts correctly, with the server's own key."""
     key = own_key(world)
     head = decoded(token, 0) | (header or {})
-    body = claims if isinstance(claims, bytes) else json.dumps(
-        {name: value for name, value in (decoded(token, 1) | (claims or {})).items() if name != drop}
-    ).encode()
+    body = (
+        claims
+        if isinstance(claims, bytes)
+        else json.dumps(
+            {name: value for name, value in (decoded(token, 1) | (claims or {})).items() if name != drop}
+        ).encode()
+    )
     message = f"{encoded(head)}.{encoded(body)}"
     signed: str = jws.serialize_compact({"alg": key.algorithm}, b"x", key.material, algorithms=[key.algorithm])
     assert signed
@@ -134,13 +137,26 @@ FORGED: dict[str, Forge] = {
     **{
         f"T04-kid-{number}": with_header(kid=kid)
         for number, kid in enumerate(
-            ("../../../../dev/null", "/proc/self/environ", "' OR 1=1--", "http://127.0.0.1:9/k", "\x00", "k" * 10240, ["a"], 7, None, "unknown")
+            (
+                "../../../../dev/null",
+                "/proc/self/environ",
+                "' OR 1=1--",
+                "http://127.0.0.1:9/k",
+                "\x00",
+                "k" * 10240,
+                ["a"],
+                7,
+                None,
+                "unknown",
+            )
         )
     },
     **{
         f"T05-{name}": with_header(**{name: value})
         for name, value in (
-            ("jku", "http://127.0.0.1:9/jwks"), ("x5u", "http://127.0.0.1:9/x"), ("x5c", ["MIIB"]),
+            ("jku", "http://127.0.0.1:9/jwks"),
+            ("x5u", "http://127.0.0.1:9/x"),
+            ("x5c", ["MIIB"]),
             ("jwk", {"kty": "oct", "k": "YQ"}),
         )
     },
@@ -153,13 +169,23 @@ FORGED: dict[str, Forge] = {
     **{
         f"T08-iss-{number}": with_claims(iss=iss)
         for number, iss in enumerate(
-            ("http://localhost/", "xhttp://localhost", "http://localhost.evil.com", "HTTP://LOCALHOST", ["http://localhost"], "", None)
+            (
+                "http://localhost/",
+                "xhttp://localhost",
+                "http://localhost.evil.com",
+                "HTTP://LOCALHOST",
+                ["http://localhost"],
+                "",
+                None,
+            )
         )
     },
     "T08-iss-missing": without("iss"),
     **{
         f"T09-aud-{number}": with_claims(aud=aud)
-        for number, aud in enumerate(("other", "", "yaosh", "yaoshi2", ["other"], ["yaoshi"], ["yaoshi", "other"], None))
+        for number, aud in enumerate(
+            ("other", "", "yaosh", "yaoshi2", ["other"], ["yaoshi"], ["yaoshi", "other"], None)
+        )
     },
     "T09-aud-missing": without("aud"),
     **{f"T12-flip-{part}": flipped(part) for part in range(3)},
@@ -180,7 +206,11 @@ FORGED: dict[str, Forge] = {
     "T13-payload-list": lambda world, token: resigned(world, token, claims=b"[1]"),
     "T14-two-sub": duplicated("sub"),
     "T14-two-exp": duplicated("exp"),
-    **{f"T20-{secret}-{type(sub).__name__}": minted_with(secret, sub) for secret in ("jwt-secret", "dev-secret", "test-secret-key") for sub in (1, "1")},
+    **{
+        f"T20-{secret}-{type(sub).__name__}": minted_with(secret, sub)
+        for secret in ("jwt-secret", "dev-secret", "test-secret-key")
+        for sub in (1, "1")
+    },
     "T24-other-key": lambda world, token: jws.serialize_compact(
         decoded(token, 0), json.dumps(decoded(token, 1)).encode(), ECKey.generate_key("P-256"), algorithms=["ES256"]
     ),
@@ -201,7 +231,9 @@ def test_a_forged_token_is_refused(world: World, forge: Forge) -> None:
     world.register()
     token, before = world.token(), world.snapshot()
     assert world.me(resigned(world, token)).status == 200  # the forger's tools do make good tokens
-    answer = world.call("GET", "/api/auth/me", headers={"Authorization": f"Bearer {forge(world, token)}".replace("\n", "")})
+    answer = world.call(
+        "GET", "/api/auth/me", headers={"Authorization": f"Bearer {forge(world, token)}".replace("\n", "")}
+    )
     assert (answer.status, answer.code) == (401, "unauthenticated")
     assert answer.headers["WWW-Authenticate"] == 'Bearer error="invalid_token"'
     assert world.snapshot() == before and world.me(token).status == 200
@@ -210,11 +242,22 @@ def test_a_forged_token_is_refused(world: World, forge: Forge) -> None:
 @pytest.mark.parametrize(
     ("name", "spell", "status"),
     [
-        ("T16-lower-case", "bearer {}", 200), ("T16-upper-case", "BEARER {}", 200), ("T16-two", "Bearer {}, Bearer {}", 401),
-        ("T16-joined", "Bearer {},Bearer {}", 401), ("T16-tab", "Bearer\t{}", 401), ("T16-blank-after", "Bearer {} x", 401),
-        ("T16-two-blanks", "Bearer  {}", 401), ("T16-empty", "", 401), ("T16-bare", "Bearer", 401), ("T16-bare-blank", "Bearer ", 401),
-        ("T16-no-scheme", "{}", 401), ("T16-basic", "Basic YTpi", 401), ("T16-eight-bit", "Bearer \xff\xfe", 401),
-        ("T16-percent", "Bearer %E0%A4%A", 401), ("T21-long", "Bearer " + "a" * 8000, 401), ("T21-longer", "Bearer " + "a" * 20000, 431),
+        ("T16-lower-case", "bearer {}", 200),
+        ("T16-upper-case", "BEARER {}", 200),
+        ("T16-two", "Bearer {}, Bearer {}", 401),
+        ("T16-joined", "Bearer {},Bearer {}", 401),
+        ("T16-tab", "Bearer\t{}", 401),
+        ("T16-blank-after", "Bearer {} x", 401),
+        ("T16-two-blanks", "Bearer  {}", 401),
+        ("T16-empty", "", 401),
+        ("T16-bare", "Bearer", 401),
+        ("T16-bare-blank", "Bearer ", 401),
+        ("T16-no-scheme", "{}", 401),
+        ("T16-basic", "Basic YTpi", 401),
+        ("T16-eight-bit", "Bearer \xff\xfe", 401),
+        ("T16-percent", "Bearer %E0%A4%A", 401),
+        ("T21-long", "Bearer " + "a" * 8000, 401),
+        ("T21-longer", "Bearer " + "a" * 20000, 431),
     ],
 )
 def test_only_one_bearer_token_is_read(world: World, name: str, spell: str, status: int) -> None:

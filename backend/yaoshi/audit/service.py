@@ -2,14 +2,12 @@
 
 from dataclasses import asdict
 
-from sqlalchemy import insert
-
 from yaoshi.audit.models import AuditEntry
 from yaoshi.core import random
-from yaoshi.core.db import Work
+from yaoshi.core.db import Work, insert_into
 from yaoshi.core.types import Event
 
-_APPEND = insert(AuditEntry.__table__)  # the table, not the class: every row then has one statement, nulls included
+_APPEND = insert_into(AuditEntry)
 
 
 def write(work: Work, fact: Event) -> None:

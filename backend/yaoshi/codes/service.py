@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from pydantic import Field
-from sqlalchemy import bindparam, delete, insert, select, update
+from sqlalchemy import bindparam, delete, select, update
 
 from yaoshi.codes.models import Code
 from yaoshi.core import random
 from yaoshi.core.config import Group
-from yaoshi.core.db import Work
+from yaoshi.core.db import Work, insert_into
 from yaoshi.core.errors import Kind, Problem
 from yaoshi.core.phrases import Phrase
 from yaoshi.core.secretbox import SecretBox
@@ -33,7 +33,7 @@ _NEWEST = (
     .limit(1)
 )
 _VOID_OLDER = update(Code).where(Code.subject == bindparam("of"), Code.used.is_(False)).values(used=True)
-_ISSUE = insert(Code.__table__)  # the table, not the class: every row then has one statement, nulls included
+_ISSUE = insert_into(Code)
 _SPEND = (
     update(Code)
     .where(

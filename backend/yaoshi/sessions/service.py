@@ -4,12 +4,12 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from pydantic import Field
-from sqlalchemy import delete, insert, or_, update
+from sqlalchemy import delete, or_, update
 
 from yaoshi.accounts.queries import Principal
 from yaoshi.core import random
 from yaoshi.core.config import Group
-from yaoshi.core.db import Database, Work
+from yaoshi.core.db import Database, Work, insert_into
 from yaoshi.core.errors import Kind, Problem
 from yaoshi.core.phrases import Phrase
 from yaoshi.core.types import Clock
@@ -17,7 +17,7 @@ from yaoshi.keys.service import Keys, TokenRefused
 from yaoshi.sessions import queries
 from yaoshi.sessions.models import LoginSession
 
-_OPEN = insert(LoginSession.__table__)  # the table, not the class: every row then has one statement, nulls included
+_OPEN = insert_into(LoginSession)
 
 
 class SessionSettings(Group):
