@@ -24,7 +24,16 @@ def free_port() -> int:
 
 def environment_of(instance: Path, extra: dict[str, str]) -> dict[str, str]:
     kept = {name: value for name, value in os.environ.items() if not name.startswith(PARENT)}
-    return kept | {"YAOSHI_INSTANCE_DIR": str(instance), "FLASK_ENV": "development", "PYTHONUTF8": "1"} | extra
+    return (
+        kept
+        | {
+            "YAOSHI_INSTANCE_DIR": str(instance),
+            "FLASK_ENV": "development",
+            "PYTHONUTF8": "1",
+            "PYTHONDONTWRITEBYTECODE": "",
+        }
+        | extra
+    )
 
 
 def yaoshi(instance: Path, *arguments: str, **extra: str) -> subprocess.CompletedProcess[str]:

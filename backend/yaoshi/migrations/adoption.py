@@ -140,9 +140,8 @@ def _told(row: LegacyRow, lost: dict[str, int | None], names: _Names) -> list[tu
         owner = lost[f"{column}_key"]
         if owner:
             way = "it works exactly as stored" if found == row.id else f"typed, it means #{found}; {instead}"
-            told.append(
-                (f"{_WORDS[column]} of an older account", f"{_CLASHES[column]} as #{owner}, who owns it; {way}")
-            )
+            text = f"{_CLASHES[column]} as #{owner}, who owns it; {way}"
+            told.append((f"{_WORDS[column]} of an older account", text))
         elif found != row.id:
             told.append(("a name of two kinds", f"typed, its {_WORDS[column]} means #{found}; {instead}"))
     if lost["username_skeleton"] and not lost["username_key"]:

@@ -3,6 +3,8 @@
 Flask-Migrate reads tables from an extension object; ours stands in for Flask-SQLAlchemy, which nothing here uses.
 """
 
+import sys
+
 from alembic.config import Config
 from flask import Flask
 from flask_migrate import Migrate
@@ -26,6 +28,7 @@ def install(app: Flask, url: str) -> None:
 
     def named(config: Config) -> Config:
         config.attributes["url"] = url
+        config.stdout = sys.stdout  # of this call: the library takes what was there when it was imported
         return config
 
     Migrate(app, _Tables(), directory=str(FOLDER)).configure(named)

@@ -1,0 +1,412 @@
+"""Legacy files: every shape is adopted in place, and whatever goes wrong leaves the file as it was."""
+
+import multiprocessing
+import os
+import signal
+import sqlite3
+import stat
+import subprocess
+import sys
+import time
+from collections import Counter, defaultdict
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import legacy_files
+import pytest
+from alembic import command
+from alembic.config import Config
+from alembic.script import ScriptDirectory
+from flask import Flask
+from legacy_files import SHAPES, Person
+
+from yaoshi.accounts.policy import read_handle
+from yaoshi.accounts.queries import by_handle
+from yaoshi.core.db import Database, open_engines
+from yaoshi.core.errors import SettingsRefused
+from yaoshi.core.types import SystemClock
+from yaoshi.instance import has_users
+from yaoshi.migrations import connection, copies, legacy
+from yaoshi.migrations.adoption import LegacyRow, make_plan
+from yaoshi.migrations.legacy_commands import install
+from yaoshi.migrations.upgrade import FOLDER, current, head, history, plan, upgrade
+from yaoshi.ops.installation import HEAD
+
+SMALL = 3 * len(legacy_files.ODDITIES)
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "old data 100%.db"
+
+
+def url(path: Path) -> str:
+    return f"sqlite:///{path}"
+
+
+def rows(path: Path, query: str) -> list[Any]:
+    with closing(sqlite3.connect(path)) as db:
+        return db.execute(query).fetchall()
+
+
+def dump(path: Path) -> list[str]:
+    with closing(sqlite3.connect(path)) as db:
+        return list(db.iterdump())
+
+
+def kept_copies(path: Path) -> list[Path]:
+    found = path.parent.glob(f"{path.name}.before-yaoshi-*")
+    return sorted(one for one in found if not one.name.endswith((".report.txt", "-wal", "-shm")))
+
+
+def mode(path: Path) -> int:
+    return stat.S_IMODE(path.stat().st_mode)
+
+
+def assert_same_people(path: Path, before: list[Person]) -> None:
+    names = list(before[0].values)
+    after = rows(path, f"SELECT {', '.join(names)} FROM users ORDER BY id")
+    expected = [{**row.values} for row in before]
+    for row in expected:
+        if "role" in row:
+            row["role"] = "unauth" if row["role"] is None else row["role"]
+    assert after == [tuple(row.values()) for row in expected]
+
+
+def assert_findings_are_true(path: Path, report: str) -> None:
+    """Every spelling that is stored reaches its own account, unless the report says whom it reaches instead."""
+    database = Database(*open_engines(url(path)), SystemClock(), lambda work: None)
+    said: defaultdict[str, list[str]] = defaultdict(list)
+    for line in report.splitlines():
+        said[line.partition(":")[0]].append(line)
+    with database.read() as db:
+        for user_id, *names in rows(path, "SELECT id, username, email, phone FROM users WHERE id % 70 < 7 OR id < 400"):
+            for typed, word in zip(names, ("username", "e-mail", "phone"), strict=True):
+                if typed and typed.strip():
+                    found = by_handle(db, read_handle(typed))
+                    assert found
+                    elsewhere = [
+                        one for one in said[f"  #{user_id}"] if f"means #{found.profile.id};" in one and word in one
+                    ]
+                    assert (found.profile.id != user_id) == bool(elsewhere), (typed, elsewhere)
+    database.close()
+
+
+@pytest.mark.parametrize("wal", [False, True], ids=["rollback", "wal"])
+@pytest.mark.parametrize("shape", SHAPES)
+def test_rel22_every_shape_keeps_every_row(path: Path, shape: str, wal: bool) -> None:
+    before = legacy_files.build(path, shape, SMALL, extras=True, wal=wal)
+    old = dump(path)
+    foretold = plan(url(path))
+    told = upgrade(url(path))
+    assert_same_people(path, before)
+    [copy] = kept_copies(path)
+    assert dump(copy) == old
+    report = copy.with_name(copy.name + ".report.txt")
+    assert {mode(one) for one in (path, copy, report)} == {0o600}
+    assert f"{SMALL} accounts were adopted" in told
+    assert str(copy) in told
+    assert report.read_text().startswith(foretold.replace("would be adopted", "were adopted"))
+    assert_findings_are_true(path, report.read_text())
+    assert rows(path, "SELECT DISTINCT nickname, touched FROM users") == [("nick", 0)]
+    assert rows(path, "SELECT count(*) FROM people JOIN orders ON orders.user_id = people.id") == [(5,)]
+    assert rows(path, "PRAGMA integrity_check") == [("ok",)]
+    assert rows(path, "PRAGMA foreign_key_check") == []
+
+
+def test_rel22_a_table_of_codes_keeps_what_a_team_added(path: Path) -> None:
+    legacy_files.build(path, "d", SMALL, extras=True)
+    query = 'SELECT id, user_id, channel, contact_value, code_hash, expires_at, "sent via" FROM password_reset_codes'
+    before = rows(path, query)
+    assert "8 open reset codes were voided" in upgrade(url(path))
+    assert rows(path, query) == before
+    assert rows(path, "SELECT DISTINCT used, attempts, subject FROM codes") == [(1, 0, "")]
+    kept = "SELECT name FROM sqlite_master WHERE name IN ('code_log', 'touch', 'my_own', 'codes') ORDER BY name"
+    assert rows(path, kept) == [("code_log",), ("codes",), ("my_own",), ("touch",)]
+    assert (
+        "REFERENCES password_reset_codes (" in rows(path, "SELECT sql FROM sqlite_master WHERE name='deliveries'")[0][0]
+    )
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("count", [0, 1])
+def test_rel22_files_of_nobody_and_of_one(path: Path, shape: str, count: int) -> None:
+    before = legacy_files.build(path, shape, count)
+    assert f"{count} accounts were adopted" in upgrade(url(path))
+    if count:
+        assert_same_people(path, before)
+
+
+KINDS = {
+    "username of an older account": 2 * 3,
+    "e-mail address of an older account": 2 * 3,
+    "phone number of an older account": 3 * 3,
+    "look-alike username": 1 * 3,
+    "a name of two kinds": 2 * 3,
+    "unreadable e-mail address": 1 * 3,
+    "unreadable phone number": 1 * 3,
+    "role outside the set": 2 * 3,
+    "regulator": 1 * 3,
+}
+
+
+def test_rel22_the_report_counts_and_names_each_conflict(path: Path) -> None:
+    before = legacy_files.build(path, "d", SMALL)
+    told = plan(url(path))
+    unusable = sum(row.plain is None for row in before)
+    for kind, count in (KINDS | {"unusable password hash": unusable}).items():
+        assert f"{kind}: {count}" in told.splitlines()
+    assert not any(row.values["password_hash"] in told for row in before if row.values["password_hash"])
+    assert "forged" not in told
+    assert Counter(line.partition(":")[0] for line in told.splitlines())["  #1"] <= 2
+
+
+def user(user_id: int, username: str = "", email: str = "", phone: str | None = None) -> LegacyRow:
+    return LegacyRow(user_id, username or f"user{user_id}", email or f"user{user_id}@example.com", phone, "", "unauth")
+
+
+TWINS = [
+    ("username_key", user(1, "Alice"), user(2, "alice"), "alice"),
+    ("username_key", user(1, "ａlice"), user(2, "alice"), "alice"),
+    ("username_skeleton", user(1, "paypal"), user(2, "pаypal"), None),
+    ("email_key", user(1, email=" A@x.com"), user(2, email="a@X.com"), "a@x.com"),
+    ("phone_key", user(1, phone="0086-138-0013-8000"), user(2, phone="１３８００１３８０００"), "+8613800138000"),
+]
+
+
+@pytest.mark.parametrize(("key", "older", "younger", "form"), TWINS)
+def test_rel22_the_older_id_owns_the_canonical_form(
+    key: str, older: LegacyRow, younger: LegacyRow, form: str | None
+) -> None:
+    first, second = make_plan([younger, older]).keys
+    assert (first["row_id"], second["row_id"]) == (1, 2)
+    assert first[key] is not None and form in (None, first[key])
+    assert second[key] is None
+
+
+def test_rel22_bytes_that_are_no_text_are_told_of_and_kept(path: Path) -> None:
+    legacy_files.build(path, "d", 3)
+    with closing(sqlite3.connect(path, isolation_level=None)) as db:
+        db.execute("UPDATE users SET username = CAST(x'ff00' AS TEXT), phone = CAST(x'fe' AS TEXT) WHERE id = 2")
+    told = upgrade(url(path))
+    assert "unreadable username: 1" in told and "unreadable phone number: 1" in told
+    assert rows(path, "SELECT hex(username), username_key FROM users WHERE id = 2") == [("FF00", None)]
+
+
+def test_a_second_run_changes_nothing(path: Path) -> None:
+    legacy_files.build(path, "d", SMALL)
+    upgrade(url(path))
+    before = path.read_bytes(), sorted(path.parent.iterdir())
+    assert upgrade(url(path)) == plan(url(path)) == "The database is up to date."
+    assert (path.read_bytes(), sorted(path.parent.iterdir())) == before
+
+
+@pytest.mark.parametrize("wal", [False, True], ids=["rollback", "wal"])
+def test_a_plan_changes_nothing(path: Path, wal: bool) -> None:
+    legacy_files.build(path, "d", SMALL, wal=wal)
+    before = path.read_bytes(), mode(path), list(path.parent.iterdir())
+    assert "would be adopted" in plan(url(path))
+    assert current(url(path)) == "not set up"
+    assert (path.read_bytes(), mode(path), list(path.parent.iterdir())) == before
+
+
+def test_a_new_database_is_its_owners_alone_and_needs_no_plan(path: Path) -> None:
+    assert "new database would be made" in plan(url(path))
+    assert not path.exists()
+    assert upgrade(url(path)) == "The database is now at version 0001."
+    assert mode(path) == 0o600
+    assert current(url(path)) == head() == HEAD
+    assert history() == ["0001 Adopt a legacy database, or create a new one."]
+    assert not kept_copies(path)
+
+
+def test_a_copy_of_an_interrupted_run_is_kept_and_another_file_gets_its_own(path: Path) -> None:
+    legacy_files.build(path, "a", 3)
+    first = copies.keep_copy(path)
+    assert copies.keep_copy(path) == first
+    legacy_files.build(path.with_name("other.db"), "a", 4)
+    path.with_name("other.db").replace(path)
+    second = copies.keep_copy(path)
+    assert second.name == first.name + "-2"
+    assert kept_copies(path) == [first, second]
+
+
+REFUSED: list[tuple[str, str]] = [
+    ("CREATE TABLE sessions (id INTEGER PRIMARY KEY, session_id TEXT, data BLOB)", "table sessions of another program"),
+    ("ALTER TABLE users RENAME COLUMN password_hash TO secret", "lacks password_hash"),
+]
+
+
+@pytest.mark.parametrize(("statement", "reason"), REFUSED)
+@pytest.mark.parametrize("door", [plan, upgrade])
+def test_a_database_of_another_program_is_refused(
+    path: Path, statement: str, reason: str, door: Callable[[str], str]
+) -> None:
+    legacy_files.build(path, "c", 3)
+    with closing(sqlite3.connect(path)) as db:
+        db.execute(statement)
+    before = path.read_bytes()
+    with pytest.raises(SettingsRefused, match=reason):
+        door(url(path))
+    assert path.read_bytes() == before
+
+
+def test_what_is_no_database_or_newer_or_nowhere_is_refused(path: Path) -> None:
+    path.write_bytes(b"no database at all" * 100)
+    with pytest.raises(SettingsRefused, match="not a database"):
+        upgrade(url(path))
+    path.unlink()
+    upgrade(url(path))
+    with closing(sqlite3.connect(path)) as db, db:
+        db.execute("UPDATE alembic_version SET version_num = '0999'")
+    with pytest.raises(SettingsRefused, match="newer program"):
+        upgrade(url(path))
+    with pytest.raises(SettingsRefused, match="can't be opened"):
+        upgrade(url(path.parent / "nowhere" / "x.db"))
+
+
+@pytest.mark.parametrize("wal", [False, True], ids=["rollback", "wal"])
+def test_rel23_a_locked_file_is_refused(path: Path, monkeypatch: pytest.MonkeyPatch, wal: bool) -> None:
+    legacy_files.build(path, "c", 3, wal=wal)
+    monkeypatch.setattr(connection, "LOCK_WAIT_SECONDS", 0.1)
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        before = path.read_bytes(), mode(path)
+        with pytest.raises(SettingsRefused, match="in use by another program"):
+            upgrade(url(path))
+        assert (path.read_bytes(), mode(path)) == before
+        other.execute("ROLLBACK")
+    assert not kept_copies(path)
+    assert "3 accounts were adopted" in upgrade(url(path))
+
+
+def test_no_room_for_the_copy_is_refused(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    legacy_files.build(path, "c", 3)
+    before = path.read_bytes()
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(SettingsRefused, match="No space left"):
+        upgrade(url(path))
+    assert path.read_bytes() == before
+    assert not kept_copies(path)
+
+
+def flask_db(path: Path, *words: str) -> str:
+    app = Flask("old")
+    install(app, url(path))
+    result = app.test_cli_runner().invoke(args=["db", *words])
+    assert result.exit_code == 0, result.output
+    return str(result.output)
+
+
+@pytest.mark.parametrize("shape", ["new", *SHAPES])
+def test_flask_db_upgrades_and_finds_no_difference(path: Path, shape: str) -> None:
+    if shape != "new":
+        legacy_files.build(path, shape, SMALL, extras=True)
+    told = flask_db(path, "upgrade")
+    assert ("accounts were adopted" in told) == (shape != "new")
+    assert mode(path) == 0o600
+    assert "0001 (head)" in flask_db(path, "current")
+    assert "0001 (head)" in flask_db(path, "history")
+    steps = sorted((FOLDER / "versions").iterdir())
+    assert "Nothing differs" in flask_db(path, "migrate", "-m", "nothing")
+    assert sorted((FOLDER / "versions").iterdir()) == steps
+    config = Config()
+    config.set_main_option("script_location", str(FOLDER))
+    config.attributes["url"] = url(path)
+    command.check(config)
+
+
+def test_a_unique_index_and_a_unique_phone_of_old_are_no_difference(path: Path) -> None:
+    with closing(sqlite3.connect(path)) as db:
+        db.executescript(
+            "CREATE TABLE users (id INTEGER PRIMARY KEY, username VARCHAR(80), email VARCHAR(120), password_hash TEXT,"
+            " phone VARCHAR(30), role VARCHAR(20)); CREATE UNIQUE INDEX ix_users_username ON users (username);"
+            "CREATE UNIQUE INDEX ix_users_phone ON users (phone); INSERT INTO users (id, username) VALUES (5, 'lonely');"
+        )
+    upgrade(url(path))
+    assert "Nothing differs" in flask_db(path, "migrate")
+    assert rows(path, "SELECT \"unique\" FROM pragma_index_list('users') WHERE name = 'ix_users_phone'") == [(0,)]
+    assert rows(path, "SELECT id, username_key, email_key, role FROM users") == [(5, "lonely", None, "unauth")]
+
+
+def test_the_versions_end_where_this_program_stands() -> None:
+    assert ScriptDirectory(str(FOLDER)).get_heads() == [HEAD]
+
+
+@pytest.mark.attacks
+@pytest.mark.parametrize("shape", SHAPES)
+def test_rel22_ten_thousand_people_column_by_column(path: Path, shape: str) -> None:
+    before = legacy_files.build(path, shape)
+    upgrade(url(path))
+    assert len(before) == 10_000
+    assert_same_people(path, before)
+    [copy] = kept_copies(path)
+    assert_findings_are_true(path, copy.with_name(copy.name + ".report.txt").read_text())
+    assert len({row.scheme for row in legacy_files.sample_logins(before)}) == len(
+        {row.scheme for row in before if row.plain}
+    )
+
+
+def upgrading(address: str, said: Any) -> None:
+    said.put(upgrade(address))
+
+
+@pytest.mark.attacks
+def test_rel25_two_upgrades_at_once_do_no_harm(path: Path) -> None:
+    before = legacy_files.build(path, "d", 5000)
+    context = multiprocessing.get_context("spawn")
+    said = context.Queue()
+    both = [context.Process(target=upgrading, args=(url(path), said)) for _ in range(2)]
+    for one in both:
+        one.start()
+    told = sorted(said.get(timeout=120) for _ in both)
+    for one in both:
+        one.join()
+    assert told[1] == "The database is up to date." and "5000 accounts were adopted" in told[0]
+    assert_same_people(path, before)
+    assert len(kept_copies(path)) == 1
+
+
+UPGRADE = "import sys; from yaoshi.migrations.upgrade import upgrade; print('go', flush=True); upgrade(sys.argv[1])"
+
+
+@pytest.mark.attacks
+@pytest.mark.parametrize("wal", [False, True], ids=["rollback", "wal"])
+def test_rel22_a_killed_upgrade_leaves_the_file_and_resumes(tmp_path: Path, wal: bool, request: Any) -> None:
+    killed = 0
+    for number in range(4 * request.config.getoption("--rounds")):
+        path = tmp_path / f"{number}.db"
+        before = legacy_files.build(path, "d", 4000, wal=wal)
+        old = dump(path)
+        with subprocess.Popen([sys.executable, "-c", UPGRADE, url(path)], stdout=subprocess.PIPE) as running:
+            assert running.stdout and running.stdout.readline() == b"go\n"
+            time.sleep(0.05 + number * 2.0 / (4 * request.config.getoption("--rounds")))
+            running.send_signal(signal.SIGKILL)
+        assert has_users(path)
+        if "would be adopted" in plan(url(path)):
+            killed += 1
+            assert dump(path) == old
+            assert "4000 accounts were adopted" in upgrade(url(path))
+        assert_same_people(path, before)
+        assert len(kept_copies(path)) == 1
+        assert dump(kept_copies(path)[0]) == old
+    assert killed
+
+
+def test_rel22_a_failure_in_the_middle_undoes_everything(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = legacy_files.build(path, "d", SMALL)
+    old = dump(path)
+    monkeypatch.setattr(legacy, "_value", lambda name, have: "no_such_column")
+    with pytest.raises(SettingsRefused, match="no_such_column"):
+        upgrade(url(path))
+    assert dump(path) == old
+    monkeypatch.undo()
+    upgrade(url(path))
+    assert_same_people(path, before)
+    assert len(kept_copies(path)) == 1
