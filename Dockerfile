@@ -7,7 +7,9 @@ ENV FLASK_ENV=production \
 COPY backend/requirements.txt /src/requirements.txt
 RUN pip install --no-cache-dir --require-hashes -r /src/requirements.txt \
     && useradd --system --uid 10001 --home-dir /data yaoshi \
-    && install -d -o 10001 -g 10001 -m 0700 /data
+    && install -d -o 10001 -g 10001 -m 0700 /data \
+    && printf '#!/bin/sh\nexec python -m yaoshi.cli.main "$@"\n' > /usr/local/bin/yaoshi \
+    && chmod 0755 /usr/local/bin/yaoshi
 
 COPY backend/yaoshi /opt/yaoshi/yaoshi
 ENV PYTHONPATH=/opt/yaoshi
@@ -18,6 +20,6 @@ VOLUME /data
 EXPOSE 5000
 
 HEALTHCHECK --interval=30s --timeout=3s --start-period=10s \
-    CMD ["python", "-c", "import urllib.request; urllib.request.urlopen('http://127.0.0.1:5000/healthz', timeout=2)"]
+    CMD ["python", "-c", "from urllib import request as r; r.build_opener(r.ProxyHandler({})).open('http://127.0.0.1:5000/healthz', timeout=2)"]
 
-CMD ["sh", "-c", "python -m yaoshi.cli.main db upgrade && exec python -m yaoshi.cli.main serve --host 0.0.0.0 --port 5000"]
+CMD ["sh", "-c", "yaoshi db upgrade && exec yaoshi serve --host 0.0.0.0 --port 5000"]

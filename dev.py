@@ -5,14 +5,19 @@ Standard library only, for Linux, macOS and Windows: it makes `.venv`, installs 
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import time
-import venv
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 ROOT = Path(__file__).resolve().parent
 BACKEND = ROOT / "backend"
@@ -21,7 +26,9 @@ STAMP = VENV / ".stamp"
 LOCK = ROOT / ".venv.lock"
 LOCKS = (BACKEND / "requirements.txt", BACKEND / "requirements-dev.txt")
 SCRIPTS = VENV / ("Scripts" if os.name == "nt" else "bin")
-PYTHON = SCRIPTS / ("python.exe" if os.name == "nt" else "python")
+EXE = ".exe" if os.name == "nt" else ""
+PYTHON = SCRIPTS / ("python" + EXE)
+ADDRESSES = ("://", "--index-url", "--find-links")
 SET_UP_SECONDS = 600
 DEBIAN = ("postgresql", "wrk")
 LINTED = ("dev.py", "backend", "benchmarks")
@@ -80,22 +87,25 @@ def lint(rest: list[str]) -> int:
     config = ["--config", str(BACKEND / "pyproject.toml")]
     fix = "--fix" in rest
     steps = [
-        [SCRIPTS / "ruff", "format", *config, *([] if fix else ["--check"]), *LINTED],
-        [SCRIPTS / "ruff", "check", *config, *(["--fix"] if fix else []), *LINTED],
+        [tool("ruff"), "format", *config, *([] if fix else ["--check"]), *LINTED],
+        [tool("ruff"), "check", *config, *(["--fix"] if fix else []), *LINTED],
     ]
     codes = [call(step, cwd=ROOT) for step in steps]
-    codes.append(call([SCRIPTS / "lint-imports"], cwd=BACKEND))
-    codes.append(call([SCRIPTS / "deptry", "."], cwd=BACKEND))
+    codes.append(call([tool("lint-imports")], cwd=BACKEND))
+    codes.append(call([tool("deptry"), "."], cwd=BACKEND))
     if os.name != "nt":
-        codes.append(call([SCRIPTS / "hadolint", "Dockerfile"], cwd=ROOT))
+        codes.append(call([tool("hadolint"), "Dockerfile"], cwd=ROOT))
     codes.append(call([PYTHON, "scripts/reference.py", *([] if fix else ["--check"])], cwd=BACKEND))
+    for line in addresses():
+        print("A lock must name no host: " + line, file=sys.stderr)
+        codes.append(1)
     return max(codes)
 
 
 def types(rest: list[str]) -> int:
     """types: mypy, strict"""
     set_up()
-    return call([SCRIPTS / "mypy", *rest], cwd=BACKEND)
+    return call([tool("mypy"), *rest], cwd=BACKEND)
 
 
 def lock(rest: list[str]) -> int:
@@ -103,7 +113,7 @@ def lock(rest: list[str]) -> int:
     set_up()
     common = ["--universal", "--python-version", "3.11", "--generate-hashes", "--no-emit-index-url", "--quiet"]
     common += ["--no-emit-find-links", "--custom-compile-command", "python dev.py lock", *rest, "pyproject.toml"]
-    compile_ = [SCRIPTS / "uv", "pip", "compile"]
+    compile_ = [tool("uv"), "pip", "compile"]
     lean = [*compile_, "--extra", "postgres", *common, "-o", "requirements.txt"]
     full = [
         *compile_,
@@ -139,7 +149,11 @@ def ci(rest: list[str]) -> int:
     for name, command in steps.items():
         print("== " + name, flush=True)
         began = time.monotonic()
-        if call(command, cwd=ROOT):
+        try:
+            code = call(command, cwd=ROOT)
+        except SystemExit:
+            raise Failed("ci: stopped during " + name) from None
+        if code:
             raise Failed("ci: " + name + " failed")
         print(f"== {name}: {time.monotonic() - began:.0f} s", flush=True)
     return 0
@@ -174,10 +188,10 @@ def system_packages(rest: list[str]) -> int:
         return 0
     if shutil.which("apt-get") is None:
         raise Failed("No apt-get here. Install by hand: " + " ".join(missing))
-    as_root = ["sudo"] if shutil.which("sudo") else []
-    environment = dict(os.environ, DEBIAN_FRONTEND="noninteractive")
-    call([*as_root, "apt-get", "update", "-qq"], env=environment)
-    return call([*as_root, "apt-get", "install", "-qq", "-y", "--no-install-recommends", *missing], env=environment)
+    root = subprocess.run(["id", "-u"], capture_output=True, text=True, check=False).stdout.strip() == "0"
+    # `env`, because sudo does not hand its own environment on.
+    apt = [*(["sudo"] if not root and shutil.which("sudo") else []), "env", "DEBIAN_FRONTEND=noninteractive", "apt-get"]
+    return call([*apt, "update", "-qq"]) or call([*apt, "install", "-qq", "-y", "--no-install-recommends", *missing])
 
 
 def help_(rest: list[str]) -> int:
@@ -222,7 +236,8 @@ def set_up() -> None:
         if is_set_up(wanted):
             return
         print("Setting up .venv (once, about a minute) ...", flush=True)
-        venv.create(VENV, with_pip=True, clear=VENV.exists())
+        if not made_here():
+            make_venv()
         pip = [PYTHON, "-m", "pip", "--disable-pip-version-check", "install", "--quiet"]
         steps = (
             [*pip, "--require-hashes", "-r", LOCKS[1]],
@@ -232,12 +247,35 @@ def set_up() -> None:
             if call(step):
                 raise Failed("The set-up failed: see the lines above. Start again when it is mended.")
         # Written last: an interrupted set-up begins anew.
-        STAMP.write_text(wanted, encoding="ascii")
+        STAMP.write_text(identity() + "\n" + wanted, encoding="utf-8")
 
 
 def is_set_up(wanted: str) -> bool:
     """Return whether .venv holds what the locks of this moment name."""
-    return STAMP.exists() and PYTHON.exists() and STAMP.read_text(encoding="ascii") == wanted
+    return made_here() and stamp()[-1] == wanted
+
+
+def made_here() -> bool:
+    """Return whether .venv was finished in this folder by this Python: a copied one would run the other's code."""
+    return PYTHON.exists() and stamp()[0] == identity()
+
+
+def stamp() -> list[str]:
+    """Return the stamp's lines: whose .venv it is, and the digest of what it holds."""
+    return STAMP.read_text(encoding="utf-8").split("\n") if STAMP.exists() else [""]
+
+
+def identity() -> str:
+    """Return what a .venv can't outlive: the folder and the Python it was made for."""
+    return "{} {}.{}".format(ROOT, *sys.version_info[:2])
+
+
+def make_venv() -> None:
+    """Make an empty .venv."""
+    # Not sys.executable: that may be the very .venv which is about to be emptied.
+    python = getattr(sys, "_base_executable", sys.executable)
+    if call([python, "-m", "venv", "--clear", VENV]):
+        raise Failed("Python could not make .venv. On Debian: apt-get install python3-venv")
 
 
 class SetUpLock:
@@ -249,14 +287,18 @@ class SetUpLock:
             try:
                 os.close(os.open(LOCK, os.O_CREAT | os.O_EXCL | os.O_WRONLY))
                 return
-            except FileExistsError:
-                if time.time() - LOCK.stat().st_mtime > SET_UP_SECONDS:
-                    LOCK.unlink()
+            except (FileExistsError, PermissionError):  # Windows says the latter while a lock is being removed
+                # Its holder may let go between any two of these lines.
+                with contextlib.suppress(FileNotFoundError):
+                    if time.time() - LOCK.stat().st_mtime > SET_UP_SECONDS:
+                        LOCK.unlink()
+                if not os.access(ROOT, os.W_OK):
+                    raise Failed("This folder can't be written to, and .venv is made in it.") from None
                 time.sleep(0.5)
 
     def __exit__(self, *exception: object) -> None:
         """Let go."""
-        LOCK.unlink()
+        LOCK.unlink(missing_ok=True)
 
 
 def is_installed(package: str) -> bool:
@@ -266,15 +308,41 @@ def is_installed(package: str) -> bool:
     return shutil.which(package) is not None
 
 
-def call(command: list, cwd: Path | None = None, env: dict[str, str] | None = None) -> int:
-    """Run a program and return its exit code; Ctrl-C reaches it first."""
-    environment = dict(env or os.environ, PYTHONUTF8="1")
-    process = subprocess.Popen([str(part) for part in command], cwd=cwd, env=environment)
-    while True:
-        try:
-            return process.wait()
-        except KeyboardInterrupt:
-            continue  # the child heard it too and ends in its own time
+def addresses() -> list[str]:
+    """Return the lines of the locks that name a host."""
+    lines = (f"{path.name}: {line}" for path in LOCKS for line in path.read_text(encoding="utf-8").splitlines())
+    return [line for line in lines if any(part in line for part in ADDRESSES)]
+
+
+def tool(name: str) -> Path:
+    """Return the program `name` of .venv."""
+    return SCRIPTS / (name + EXE)
+
+
+def call(command: Sequence[object], cwd: Path | None = None) -> int:
+    """Run a program to its end and return its exit code: positive, also where a signal ended it.
+
+    Whoever ends this program ends the child, which finishes in its own time: no server is left behind. A terminal
+    tells the child of Ctrl-C itself; a supervisor tells only us.
+    """
+
+    def pass_on(number: int, _: object) -> None:
+        told.append(number)
+        if number == signal.SIGTERM or not (sys.stdin and sys.stdin.isatty()):
+            child.terminate()
+
+    told: list[int] = []
+    child = subprocess.Popen([str(part) for part in command], cwd=cwd, env=dict(os.environ, PYTHONUTF8="1"))
+    before = {number: signal.signal(number, pass_on) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        code = child.wait()
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    code = code if code >= 0 else 128 - code
+    if told:
+        sys.exit(code)
+    return code
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ import shutil
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 from typing import Any
@@ -114,15 +115,13 @@ class Server:
 class Postgres:
     """A PostgreSQL of our own in a folder of its own; it refuses to run as root, so root lends it a user."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self) -> None:
+        folder = Path(tempfile.mkdtemp(prefix="yaoshi-postgres-"))
         found = sorted(Path("/usr/lib/postgresql").glob("*/bin"))
         assert found, "PostgreSQL is not installed: python dev.py system-packages --install"
         self.bin, self.data, self.port = found[-1], folder / "data", free_port()
         as_user = ["runuser", "-u", "postgres", "--"] if os.geteuid() == 0 else []
         if as_user:
-            folder.mkdir(parents=True, exist_ok=True)
-            for path in (folder, *list(folder.parents)[:3]):
-                path.chmod(path.stat().st_mode | 0o011)
             shutil.chown(folder, "postgres")
         initdb = [*as_user, self.bin / "initdb", "-D", self.data, "-A", "trust", "-U", "yaoshi", "--no-sync"]
         subprocess.run(initdb, check=True, capture_output=True)
@@ -150,3 +149,4 @@ class Postgres:
         pid = int((self.data / "postmaster.pid").read_text().split()[0])
         os.kill(pid, 2)
         self.process.wait(20)
+        shutil.rmtree(self.data.parent, ignore_errors=True)

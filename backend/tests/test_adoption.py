@@ -21,7 +21,6 @@ from alembic.config import Config
 from alembic.script import ScriptDirectory
 from flask import Flask
 from legacy_files import SHAPES, Person
-
 from yaoshi.accounts.policy import read_handle
 from yaoshi.accounts.queries import by_handle
 from yaoshi.core.db import Database, open_engines

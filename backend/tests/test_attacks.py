@@ -7,7 +7,7 @@ import socket
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -31,18 +31,19 @@ PRODUCTION = {"FLASK_ENV": "production", "SECRET_KEY": SECRET}
 Start = Callable[..., Server]
 
 
-@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
-def pair(request: pytest.FixtureRequest, start_server: Start, tmp_path: Path) -> Iterable[tuple[Server, Server]]:
-    """Two processes with one database."""
+@pytest.fixture(scope="module", params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
+def pair(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Server, Server]]:
+    """Two processes with one database; every test brings names of its own."""
     environment = {**LIMITS_ABOVE, **FAST}
-    postgres = None
-    if request.param == "postgres":
-        postgres = Postgres(tmp_path / "postgres")
-        environment["DATABASE_URL"] = postgres.create("yaoshi")
-    yield start_server(tmp_path / "shared", **environment), start_server(tmp_path / "shared", **environment)
+    postgres = Postgres() if request.param == "postgres" else None
     if postgres:
-        for server in (request.getfixturevalue("start_server"),):
-            assert server
+        environment["DATABASE_URL"] = postgres.create("yaoshi")
+    instance = tmp_path_factory.mktemp("shared")
+    servers = (Server(instance, environment), Server(instance, environment))
+    yield servers
+    for server in servers:
+        server.stop()
+    if postgres:
         postgres.stop()
 
 

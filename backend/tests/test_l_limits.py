@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 from conftest import World
-
 from yaoshi.core.db import is_writing
 from yaoshi.core.errors import Overloaded
 from yaoshi.core.random import token

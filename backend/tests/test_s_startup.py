@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 from conftest import SECRET, World
 from servers import yaoshi
-
 from yaoshi import instance
 from yaoshi.core.errors import SettingsRefused
 from yaoshi.settings import Mode, Settings, load
@@ -204,7 +203,7 @@ def test_which_database_file_is_ours(
     files("instance/app.db")
     with pytest.raises(SettingsRefused, match="Several databases"):
         instance.database_url(Settings())
-    with pytest.raises(SettingsRefused, match="both .*instance/app.db and .*backend/app.db exist"):
+    with pytest.raises(SettingsRefused, match=r"both .*instance/app.db and .*backend/app.db exist"):
         instance.database_url(Settings(database_url="sqlite:///app.db"))
     assert (
         instance.database_url(Settings(database_url=f"sqlite:////{old}".replace("////", "///"))) == f"sqlite:///{old}"

@@ -6,7 +6,7 @@ from typing import Any
 
 import structlog
 from flask import Flask, request
-from werkzeug.exceptions import RequestHeaderFieldsTooLarge, RequestURITooLarge
+from werkzeug.exceptions import NotFound, RequestHeaderFieldsTooLarge, RequestURITooLarge
 
 from yaoshi.accounts.routes import routes as accounts
 from yaoshi.bootstrap import House
@@ -55,6 +55,8 @@ def create_app(house: House) -> Flask:
         environ["yaoshi.caller"] = callers.identify(environ)
         if settings.development and not is_local(environ, hosts):
             raise problems.DevelopmentOnly()
+        if environ["PATH_INFO"].startswith("//"):
+            raise NotFound()  # the router would fold it onto the door behind
         if len(environ["PATH_INFO"]) + len(environ.get("QUERY_STRING", "")) > MOST_ADDRESS:
             raise RequestURITooLarge()
         cookie, authorization = environ.get("HTTP_COOKIE", ""), environ.get("HTTP_AUTHORIZATION", "")

@@ -25,8 +25,11 @@ MOST_SCRYPT_N, MOST_SCRYPT_NBYTES = 2**17, 128 * 1024 * 1024
 MOST_ARGON2_KIB, MOST_ARGON2_ITERATIONS, MOST_ARGON2_LANES = 262_144, 20, 16
 MOST_BCRYPT_ROUNDS, BCRYPT_NBYTES = 15, 72
 _ALPHABET = "./ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
-_BCRYPT = re.compile(r"\$2[aby]\$(\d\d)\$[./A-Za-z0-9]{53}")
-_NUMBER = re.compile(r"[1-9]\d{0,9}")
+# 22 characters carry 128 bits of salt, so that the last one can only be one of four; bcrypt raises on any other.
+_LAST_OF_SALT = ".Oeu"
+_BCRYPT = re.compile(rf"\$2[aby]\$(\d\d)\$[./A-Za-z0-9]{{21}}[{_LAST_OF_SALT}][./A-Za-z0-9]{{31}}", re.ASCII)
+_NUMBER = re.compile(r"[1-9]\d{0,9}", re.ASCII)
+_ARGON2 = re.compile(r"\$argon2(id|i|d)\$v=\d+\$m=[1-9]\d*,t=[1-9]\d*,p=[1-9]\d*(\$[A-Za-z0-9+/]+){2}", re.ASCII)
 _ARGON2_NAMES = {Type.ID: "argon2id", Type.I: "argon2i", Type.D: "argon2d"}
 
 
@@ -63,7 +66,7 @@ class Hashers:
         """Return the Argon2id hash of `plain` in NFC; nothing else is folded and nothing is cut. Source: RFC 9106."""
         return self._argon2.hash(_nfc(plain))
 
-    def verify(self, stored: str, plain: str) -> bool:
+    def verify(self, stored: str | None, plain: str) -> bool:
         """Return whether `plain` is the password of `stored`; never raises, whatever is stored."""
         parsed = parse(stored)
         if parsed is None:
@@ -75,24 +78,26 @@ class Hashers:
         # Imported hashes were made over the text as it was typed.
         return parsed.recipe != self._recipe and raw != folded and parsed.fits(raw)
 
-    def needs_rehash(self, stored: str) -> bool:
+    def needs_rehash(self, stored: str | None) -> bool:
         """Return whether `stored` is of another scheme or cost than hashes are made of today."""
         parsed = parse(stored)
         return parsed is None or parsed.recipe != self._recipe
 
     def recipe(self, stored: str | None) -> str | None:
         """Return the scheme and cost of `stored`; None when it is not usable."""
-        parsed = parse(stored or "")
+        parsed = parse(stored)
         return parsed.recipe if parsed else None
 
     def decoy(self, like: str | None = None) -> str:
         """Return a hash that no password fits, at the price of the hash `like`; by default at today's."""
-        parsed = parse(like) if like else None
+        parsed = parse(like)
         return parsed.like() if parsed else self._argon2.hash(random.nbytes(32))
 
 
-def parse(stored: str) -> Parsed | None:
-    """Return `stored` ready to be tried; None for an unknown, damaged or too costly one."""
+def parse(stored: str | None) -> Parsed | None:
+    """Return `stored` ready to be tried; None for a missing, unknown, damaged or too costly one."""
+    if not stored:
+        return None
     try:
         for read in (_argon2_hash, _bcrypt_hash, _werkzeug, _django):
             parsed = read(stored)
@@ -108,12 +113,15 @@ def _nfc(plain: str) -> bytes:
 
 
 def _argon2_hash(stored: str) -> Parsed | None:
-    if not stored.startswith("$argon2"):
+    if not _ARGON2.fullmatch(stored):
         return None
     cost = extract_parameters(stored)
     bounds = (MOST_ARGON2_KIB, MOST_ARGON2_ITERATIONS, MOST_ARGON2_LANES)
     asked = (cost.memory_cost, cost.time_cost, cost.parallelism)
     if any(one > most for one, most in zip(asked, bounds, strict=True)) or cost.version != ARGON2_VERSION:
+        return None
+    # Less memory than this Argon2 refuses to work with. Source: RFC 9106 §3.1.
+    if cost.memory_cost < 8 * cost.parallelism:
         return None
     # A damaged salt or digest must be found now, not when somebody signs in.
     salt, digest = (base64.b64decode(part + "=" * (-len(part) % 4), validate=True) for part in stored.split("$")[-2:])
@@ -146,9 +154,14 @@ def _bcrypt_hash(
         return bcrypt.checkpw(prepare(plain)[:BCRYPT_NBYTES], stored.encode())
 
     def like() -> str:
-        return prefix + stored[:7] + "".join(_ALPHABET[byte % 64] for byte in random.nbytes(53))
+        salt, last, digest = random.nbytes(21), random.between(0, 3), random.nbytes(31)
+        return prefix + stored[:7] + _bcrypt64(salt) + _LAST_OF_SALT[last] + _bcrypt64(digest)
 
     return Parsed(f"{prefix}bcrypt${found[1]}", fits, like)
+
+
+def _bcrypt64(raw: bytes) -> str:
+    return "".join(_ALPHABET[byte % 64] for byte in raw)
 
 
 def _werkzeug(stored: str) -> Parsed | None:
@@ -163,7 +176,7 @@ def _werkzeug(stored: str) -> Parsed | None:
         n, r, p = map(int, arguments or ("32768", "8", "1"))
         derive, length = _scrypt(salt.encode(), n, r, p), 64
     else:
-        algorithm, rounds = (*arguments, "1000000")[:2]
+        algorithm, rounds = arguments if len(arguments) == 2 else (*arguments, "1000000")
         derive, length = _pbkdf2(algorithm, salt.encode(), int(rounds))
     if len(expected) != length:
         return None
@@ -212,7 +225,10 @@ def _pbkdf2(algorithm: str, salt: bytes, rounds: int) -> tuple[Callable[[bytes],
 
 
 def _scrypt(salt: bytes, n: int, r: int, p: int) -> Callable[[bytes], bytes]:
-    if n < 2 or n & (n - 1) or n > MOST_SCRYPT_N or 128 * n * r * p > MOST_SCRYPT_NBYTES:
+    # N must be a power of two below 2^(16 r). Source: RFC 7914 §2.
+    if n < 2 or n & (n - 1) or n > MOST_SCRYPT_N or n >= 2 ** (16 * min(r, 2)):
+        raise ValueError("refused")
+    if 128 * n * r * p > MOST_SCRYPT_NBYTES:
         raise ValueError("refused")
     return lambda plain: hashlib.scrypt(plain, salt=salt, n=n, r=r, p=p, maxmem=132 * n * r * p + 2**20, dklen=64)
 

@@ -17,12 +17,13 @@ QUEUE_PER_WORKER = 4
 class HashPool:
     """Runs hashes on threads of its own, so that their memory is bounded whatever the server's thread count.
 
-    Taking a place comes before the work: a journey can be sure of it before it spends anything.
+    Taking a place comes before the work: a journey can be sure of it before it spends anything. `workers` hashes run
+    at once and `queue` more may wait, by default four for each worker.
     """
 
-    def __init__(self, workers: int) -> None:
+    def __init__(self, workers: int, queue: int | None = None) -> None:
         self._threads = ThreadPoolExecutor(workers, "hash")
-        self._places = BoundedSemaphore(workers * (1 + QUEUE_PER_WORKER))
+        self._places = BoundedSemaphore(workers + (workers * QUEUE_PER_WORKER if queue is None else queue))
 
     @contextmanager
     def slot(self) -> Iterator[Callable[..., Any]]:

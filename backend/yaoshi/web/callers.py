@@ -31,6 +31,7 @@ _FORWARDING = (
 _LOOPBACK_NAMES = {"localhost", "localhost.localdomain", "ip6-localhost"}
 _FOR = re.compile(r'(?:^|;)\s*for\s*=\s*("[^"]*"|[^;\s]*)', re.IGNORECASE)
 _UNKNOWN = "unknown"
+_OLD_PROTOCOLS = ("HTTP/1.0", "HTTP/1", "HTTP/0.9")  # granian spells 1.0 without its nought
 
 
 class Callers:
@@ -107,7 +108,8 @@ def is_local(environ: Mapping[str, Any], hosts: frozenset[str]) -> bool:
     by Via, or by HTTP/1.0. What stays open is a tunnel that adds nothing: the documents say so.
     """
     peer = _parsed(environ.get("REMOTE_ADDR", ""))
-    if peer is None or not peer.is_loopback or "HTTP_VIA" in environ or environ.get("SERVER_PROTOCOL") == "HTTP/1.0":
+    old = environ.get("SERVER_PROTOCOL") in _OLD_PROTOCOLS
+    if peer is None or not peer.is_loopback or "HTTP_VIA" in environ or old:
         return False
     if not _names_here(environ.get("HTTP_HOST", ""), hosts):
         return False
