@@ -12,6 +12,7 @@ import pytest
 from flask import Flask
 from servers import Server
 from sqlalchemy import event, text
+
 from yaoshi import bootstrap
 from yaoshi.app import create_app
 from yaoshi.bootstrap import House

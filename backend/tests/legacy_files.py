@@ -161,7 +161,7 @@ ODDITIES: list[tuple[str, dict[str, Any]]] = [
     ("name breaks the line", {"username": "line\n  #1: forged {g}"}),
 ]
 _FULL_WIDTH = str.maketrans("0123456789", "０１２３４５６７８９")
-_COLUMNS = {"a": ("id", "username", "email", "password_hash", "created_at")}
+_COLUMNS: dict[str, tuple[str, ...]] = {"a": ("id", "username", "email", "password_hash", "created_at")}
 _COLUMNS["b"] = (*_COLUMNS["a"], "role")
 _COLUMNS["c"] = _COLUMNS["d"] = (*_COLUMNS["b"], "phone")
 
@@ -172,7 +172,7 @@ def people(shape: str, count: int = 10_000) -> list[Person]:
     for number in range(count):
         turn, place = divmod(number, len(ODDITIES))
         oddity, odd = ODDITIES[place]
-        prepared = hashes()[(place * 7 + turn) % len(hashes())]
+        prepared = hashes()[(place * 7 + turn * 11) % len(hashes())]
         values: dict[str, Any] = {
             "id": 1 + number + number // 7 * 5,
             "username": f"user{number}",

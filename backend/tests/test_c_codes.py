@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from conftest import World
+
 from yaoshi.bootstrap import OPERATOR
 from yaoshi.core import random
 from yaoshi.core.errors import StorageUnavailable

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from conftest import Answer, World
 from werkzeug.security import generate_password_hash
+
 from yaoshi.bootstrap import OPERATOR
 
 CONTACTS = {"email": "ana@example.com", "phone": "13800138000"}

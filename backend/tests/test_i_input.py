@@ -8,6 +8,7 @@ import pytest
 import structlog
 from conftest import World
 from werkzeug.security import generate_password_hash
+
 from yaoshi.bootstrap import OPERATOR
 from yaoshi.web.access import set_up_logs
 

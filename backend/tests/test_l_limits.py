@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from conftest import World
+
 from yaoshi.core.db import is_writing
 from yaoshi.core.errors import Overloaded
 from yaoshi.core.random import token
@@ -173,6 +174,7 @@ def test_l09_the_pool_bounds_hashes_and_sheds_the_rest() -> None:
         with lock:
             running[0] += 1
             peak[0] = max(peak[0], running[0])
+        started.release()
         gate.wait(10)
         with lock:
             running[0] -= 1
@@ -182,11 +184,12 @@ def test_l09_the_pool_bounds_hashes_and_sheds_the_rest() -> None:
             taken.release()
             run(slow)
 
-    taken = threading.Semaphore(0)
+    taken, started = threading.Semaphore(0), threading.Semaphore(0)
     threads = [threading.Thread(target=work) for _ in range(10)]
     for thread in threads:
         thread.start()
         taken.acquire()
+    assert started.acquire(timeout=10) and started.acquire(timeout=10)
     with pytest.raises(Overloaded) as shed, pool.slot():
         raise AssertionError("an eleventh place")
     assert 1 <= (shed.value.retry_after or 0) <= 5

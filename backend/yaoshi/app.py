@@ -62,7 +62,8 @@ def create_app(house: House) -> Flask:
         cookie, authorization = environ.get("HTTP_COOKIE", ""), environ.get("HTTP_AUTHORIZATION", "")
         if len(cookie) > MOST_COOKIE or len(authorization) > MOST_AUTHORIZATION:
             raise RequestHeaderFieldsTooLarge()
-        ready()
+        if environ["PATH_INFO"] != "/healthz":  # which tells of the process and nothing else
+            ready()
 
     app.before_request(at_the_door)
     access.install(app)

@@ -6,7 +6,6 @@ import sys
 import threading
 
 import click
-from dotenv import dotenv_values
 from granian import Granian
 from granian.constants import HTTPModes, Interfaces
 from granian.http import HTTP1Settings
@@ -36,8 +35,7 @@ def settings_of_process(default_mode: Mode | None = None, *, quiet: bool = False
 
 def demand_stated_mode(settings: Settings) -> None:
     """Raise SettingsRefused where development was not asked for and nobody watches: a service, a container."""
-    stated = os.environ.get("FLASK_ENV") or "FLASK_ENV" in _env_names()
-    if settings.development and not stated and not instance.has_terminal():
+    if settings.development and not os.environ.get("FLASK_ENV") and not instance.has_terminal():
         raise SettingsRefused(
             "Without a terminal this does not start in development mode by default."
             " Set FLASK_ENV=development, or FLASK_ENV=production to serve others."
@@ -139,8 +137,3 @@ def _demand_free(host: str, port: int) -> None:
                 f"Port {port} on {host} can't be used ({error.strerror}): another program holds it, or it needs"
                 f" rights. Choose another with --port N."
             ) from None
-
-
-def _env_names() -> set[str]:
-    file = instance.env_file()
-    return set(dotenv_values(file)) if file else set()

@@ -5,7 +5,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from dotenv import dotenv_values
+from dotenv import load_dotenv
 from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import NoDecode
 
@@ -110,20 +110,21 @@ class Settings(DoorSettings, AccountSettings, CodeSettings, LimitSettings, Passw
 def load(default_mode: Mode | None = None, env_file: Path | None = None) -> tuple[Settings, list[str]]:
     """Return the settings of this process and what its owner should hear about them.
 
-    Raises SettingsRefused with one sentence that names the setting and the way out.
+    What `env_file` names joins the environment, which wins. Raises SettingsRefused with one sentence that names the
+    setting and the way out.
     """
-    given: dict[str, Any] = {}
-    if default_mode and not os.environ.get("FLASK_ENV") and "FLASK_ENV" not in _dotenv(env_file):
-        given["mode"] = default_mode
+    if env_file:
+        load_dotenv(env_file)
+    given: dict[str, Any] = {"mode": default_mode} if default_mode and not os.environ.get("FLASK_ENV") else {}
     try:
-        settings = Settings(_env_file=env_file, **given)
+        settings = Settings(**given)
     except ValidationError as error:
         raise SettingsRefused(" ".join(map(_told, error.errors(include_url=False, include_input=False)))) from None
     if settings.development:
         settings, warnings = _without_weak_secrets(settings)
-        return settings, warnings + _misspelt(env_file)
-    _refuse_unsafe(settings, _dotenv(env_file))
-    return settings, _misspelt(env_file)
+        return settings, warnings + _misspelt()
+    _refuse_unsafe(settings)
+    return settings, _misspelt()
 
 
 def weakness(secret: str) -> str | None:
@@ -139,7 +140,7 @@ def weakness(secret: str) -> str | None:
     return None
 
 
-def _refuse_unsafe(settings: Settings, dotenv: dict[str, str | None]) -> None:
+def _refuse_unsafe(settings: Settings) -> None:
     make = 'Make one: python -c "import secrets; print(secrets.token_urlsafe(48))"'
     if reason := weakness(settings.secret_key):
         raise SettingsRefused(f"SECRET_KEY {reason}. {make}")
@@ -148,8 +149,7 @@ def _refuse_unsafe(settings: Settings, dotenv: dict[str, str | None]) -> None:
     if settings.jwt_secret_key == settings.secret_key:
         raise SettingsRefused("JWT_SECRET_KEY and SECRET_KEY must differ: one secret serves one purpose.")
     for name in _DEBUG_FLAGS:
-        value = os.environ.get(name) or dotenv.get(name) or ""
-        if value.lower() not in ("", "0", "false", "no", "off"):
+        if os.environ.get(name, "").lower() not in ("", "0", "false", "no", "off"):
             raise SettingsRefused(f"{name} is set: production never runs with debug flags. Unset it.")
     for origin in settings.cors_origins:
         if not origin.startswith("https://") or "*" in origin or origin.count("/") != 2 or origin != origin.lower():
@@ -169,15 +169,11 @@ def _without_weak_secrets(settings: Settings) -> tuple[Settings, list[str]]:
     return settings.model_copy(update=dict.fromkeys(weak, "")), [warning]
 
 
-def _misspelt(env_file: Path | None) -> list[str]:
+def _misspelt() -> list[str]:
     known = {environment_name(name, field) for name, field in Settings.model_fields.items()} | _OUR_OWN
     known |= {name + "_FILE" for name in known}
-    seen = {name for name in (*os.environ, *_dotenv(env_file)) if name.startswith("YAOSHI_")}
+    seen = {name for name in os.environ if name.startswith("YAOSHI_")}
     return [f"{name} is not a setting of this version; it was ignored." for name in sorted(seen - known)]
-
-
-def _dotenv(env_file: Path | None) -> dict[str, str | None]:
-    return dict(dotenv_values(env_file)) if env_file else {}
 
 
 def _told(error: Any) -> str:

@@ -27,6 +27,14 @@ _NAME_SIGNS = frozenset(" ._-+#&'()·（）’")
 _AT_SIGNS = frozenset("@＠﹫")
 _PHONE_SIGNS = str.maketrans({char: "-" for char in "‐‑‒–—―−－"})
 _PHONE = re.compile(r"\+?[0-9 ().\-/]+")
+# Other characters become digits and signs in NFKC as well, and must not.
+_TYPED_PHONE = re.compile(r"[+0-9 ().\-/＋０-９（）．／\u3000\xa0\u2000-\u200a\u202f\u205f]+")
+# Letters and marks by category that nobody sees. Source: DerivedCoreProperties.txt, Default_Ignorable_Code_Point.
+_UNSEEN = re.compile(
+    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180d\u180f\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]"
+)
+_NOT_HAN = re.compile("[^\u3400-\u4dbf\u4e00-\u9fff\U00020000-\U0003ffff]+")
+_KANA_LIKE_HAN = str.maketrans("ニハロエカタトイノーꟷ", "二八口工力夕卜亻丿一一")
 
 # Installations inside a company use such names, and nothing here is ever looked up.
 for _domain in {"local", "test"} & set(email_validator.SPECIAL_USE_DOMAIN_NAMES):
@@ -68,10 +76,14 @@ class Phone(NamedTuple):
 
 
 def read_handle(typed: str) -> Handle:
-    """Return what a typed account name means. Never raises; text that is nothing is a name that nobody has."""
+    """Return what a typed account name means. Never raises; text that is nothing is a name that nobody has.
+
+    The key of an unusable e-mail address begins with @, as no usable one does: lower-casing alone would turn a
+    Kelvin sign into the k of somebody else's address.
+    """
     stripped = typed.strip()
     if "@" in stripped:
-        return Handle(HandleKind.EMAIL, typed, fold_email(stripped) or stripped.lower())
+        return Handle(HandleKind.EMAIL, typed, fold_email(stripped) or f"@{stripped.lower()}"[:_MOST_KEY])
     number = phone_key(stripped)
     if number:
         return Handle(HandleKind.PHONE, typed, number)
@@ -81,6 +93,8 @@ def read_handle(typed: str) -> Handle:
 def read_username(typed: str) -> tuple[str, list[Fault]]:
     """Return a new username in NFC without outer blanks, and all that is wrong with it."""
     name = unicodedata.normalize("NFC", typed.strip())
+    if not name:
+        return name, [Fault("username", "missing")]
     faults = []
     if len(name) < LEAST_NAME:
         faults.append(Fault("username", "too_short", {"least": LEAST_NAME}))
@@ -90,9 +104,9 @@ def read_username(typed: str) -> tuple[str, list[Fault]]:
         faults.append(Fault("username", "has_at_sign"))
     elif not all(map(_may_stand_in_name, name)) or _stacks_marks(name) or "  " in name:
         faults.append(Fault("username", "bad_characters"))
-    if phone_key(name):
+    if phone_key(name) or phone_key(fold_username(name)):
         faults.append(Fault("username", "is_a_phone"))
-    if lookalikes.mixes_alphabets(name):
+    if lookalikes.mixes_alphabets(unicodedata.normalize("NFKC", name)):
         faults.append(Fault("username", "mixed_scripts"))
     return name, faults
 
@@ -104,13 +118,19 @@ def fold_username(value: str) -> str:
 
 
 def skeleton(value: str) -> str:
-    """Return what a username looks like; no two accounts share it. Source: UTS #39 §4."""
-    return lookalikes.skeleton(fold_username(value))
+    """Return what a username looks like; no two accounts share it. Source: UTS #39 §4.
+
+    Unlike there, Chinese characters stay themselves: 土 and 士 are two names.
+    """
+    seen = "".join(char for char in fold_username(value) if not _is_unseen(char)).translate(_KANA_LIKE_HAN)
+    return _NOT_HAN.sub(lambda run: lookalikes.skeleton(run[0]), seen)[:_MOST_KEY]
 
 
 def read_email(typed: str) -> tuple[str, list[Fault]]:
     """Return a new e-mail address as it is stored and written to, and what is wrong with it."""
     address = typed.strip()
+    if not address:
+        return address, [Fault("email", "missing")]
     if len(address) > MOST_EMAIL:
         return address, [Fault("email", "too_long", {"most": MOST_EMAIL})]
     return address, [] if fold_email(address) else [Fault("email", "not_an_email")]
@@ -129,7 +149,7 @@ def fold_email(value: str) -> str | None:
     if len(address) > MOST_EMAIL or len(local) > MOST_LOCAL_PART or not local.isascii():
         return None
     try:
-        valid = validate_email(address, check_deliverability=False, allow_smtputf8=False, globally_deliverable=False)
+        valid = validate_email(address, check_deliverability=False, allow_smtputf8=False)
     except (EmailNotValidError, UnicodeError):
         return None
     domain = (valid.ascii_domain or "").lower()
@@ -154,9 +174,10 @@ def phone_key(value: str) -> str | None:
     Only digits, plain or full-width, and the usual signs between them are read: a number inside other text is not
     that number, and a superscript two is no digit.
     """
-    if len(value) > 40 or any(char.isdigit() and unicodedata.category(char) != "Nd" for char in value):
+    typed = value.strip().translate(_PHONE_SIGNS)
+    if len(value) > 40 or not _TYPED_PHONE.fullmatch(typed):
         return None
-    plain = unicodedata.normalize("NFKC", value.translate(_PHONE_SIGNS)).strip()
+    plain = unicodedata.normalize("NFKC", typed)
     if not _PHONE.fullmatch(plain):
         return None
     try:
@@ -169,7 +190,12 @@ def phone_key(value: str) -> str | None:
 
 
 def _may_stand_in_name(char: str) -> bool:
-    return unicodedata.category(char)[0] in "LM" or unicodedata.category(char) in ("Nd", "Nl") or char in _NAME_SIGNS
+    category = unicodedata.category(char)
+    return (category[0] in "LM" or category in ("Nd", "Nl") or char in _NAME_SIGNS) and not _is_unseen(char)
+
+
+def _is_unseen(char: str) -> bool:
+    return unicodedata.category(char) == "Cf" or _UNSEEN.match(char) is not None
 
 
 def _stacks_marks(name: str) -> bool:

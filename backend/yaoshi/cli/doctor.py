@@ -34,6 +34,8 @@ def examine() -> list[Finding]:
     if not settings.development and Role.REGULATOR in settings.self_assignable_roles:
         text = "YAOSHI_SELF_ASSIGNABLE_ROLES lets anybody register as regulator. Take it out unless that is meant."
         findings.append(Finding("careful", text))
+    if not settings.development and settings.public_url == "http://localhost":
+        findings.append(Finding("careful", "PUBLIC_URL is not set: tokens name http://localhost as their issuer."))
     return findings + _files(settings) + _database(settings) + _speed()
 
 

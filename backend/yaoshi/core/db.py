@@ -5,6 +5,8 @@ happen inside it, and it never nests.
 """
 
 import os
+import sqlite3
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -19,6 +21,7 @@ from sqlalchemy import (
     Engine,
     Insert,
     MetaData,
+    Select,
     String,
     Table,
     TypeDecorator,
@@ -31,6 +34,7 @@ from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import DeclarativeBase, Session
 from sqlalchemy.pool import ConnectionPoolEntry
+from sqlalchemy.sql.compiler import SQLCompiler
 
 from yaoshi.core.errors import StorageUnavailable
 from yaoshi.core.types import Caller, Clock, Event
@@ -53,7 +57,7 @@ class Instant(TypeDecorator[datetime]):
         """Return what is stored for `value`."""
         if value is None or dialect.name != "sqlite":
             return value
-        return value.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S.%f")
+        return value.astimezone(UTC).replace(tzinfo=None).isoformat(" ", "microseconds")
 
     def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:
         """Return the instant that `value` stands for."""
@@ -95,12 +99,34 @@ class Work:
         self.facts.append(fact)
 
 
+class Prepared:
+    """A question compiled once and put to the driver as it is: for the one read that every request makes.
+
+    Values go in and rows come out as the driver has them: instants as `Instant` stores them.
+    """
+
+    def __init__(self, question: Select[*tuple[Any, ...]]) -> None:
+        self._question = question
+        self._compiled: dict[str, SQLCompiler] = {}
+
+    def spoken(self, dialect: Dialect, values: dict[str, Any]) -> tuple[str, Any]:
+        """Return the text in the words of `dialect`, and the values as its driver takes them."""
+        compiled = self._compiled.get(dialect.name)
+        if compiled is None:
+            compiled = self._question.compile(dialect=dialect)
+            self._compiled[dialect.name] = compiled
+        if compiled.positiontup is None:
+            return compiled.string, values
+        return compiled.string, [values[name] for name in compiled.positiontup]
+
+
 class Database:
     """Opens snapshots and write transactions. Every failure of storage leaves as StorageUnavailable."""
 
     def __init__(self, reader: Engine, writer: Engine, clock: Clock, announce: Callable[[Work], None]) -> None:
         self.reader, self.writer = reader, writer
         self._clock, self._announce = clock, announce
+        self._own = threading.local()
 
     @contextmanager
     def read(self) -> Iterator[Session]:
@@ -125,6 +151,27 @@ class Database:
         finally:
             _writing.reset(mark)
 
+    def ask(self, question: "Prepared", values: dict[str, Any]) -> Any:
+        """Return the first row of a prepared question, or None; it sees what was committed before it began."""
+        with _storage(), self._asking() as connection:
+            cursor = connection.cursor()
+            cursor.execute(*question.spoken(self.reader.dialect, values))
+            return cursor.fetchone()
+
+    @contextmanager
+    def _asking(self) -> Iterator[Any]:
+        """Yield a driver's connection. SQLite's belongs to the thread: the pool costs more than the question."""
+        if self.reader.dialect.name != "sqlite":
+            pooled = self.reader.raw_connection()
+            try:
+                yield pooled
+            finally:
+                pooled.close()
+            return
+        if not hasattr(self._own, "connection"):
+            self._own.connection = self.reader.raw_connection()
+        yield self._own.connection.driver_connection
+
     def close(self) -> None:
         """Let go of every connection."""
         self.reader.dispose()
@@ -145,7 +192,7 @@ def is_writing() -> bool:
 def _storage() -> Iterator[None]:
     try:
         yield
-    except (OperationalError, PoolTimeout) as error:
+    except (OperationalError, PoolTimeout, sqlite3.OperationalError) as error:
         raise StorageUnavailable(retry_after=2) from error
     except DBAPIError as error:
         if error.connection_invalidated:

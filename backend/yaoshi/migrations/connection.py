@@ -63,6 +63,8 @@ def _engine(url: str, path: Path | None, begin: str, address: str | None = None)
         reason = str(error.orig).strip().partition("\n")[0]
         if path and "locked" in reason:
             sentence = f"{path} is in use by another program. Stop it and start again; nothing was changed."
+        elif getattr(error.orig, "sqlite_errorname", "") == "SQLITE_READONLY_ROLLBACK":
+            sentence = f"An upgrade of {path} was interrupted. Upgrade again: that begins by undoing what it left."
         else:
             sentence = f"{path or 'The database'} can't be used, nothing was changed: {reason}."
         raise SettingsRefused(sentence) from None
@@ -77,6 +79,8 @@ def _connect(address: str, uri: str | None) -> sqlite3.Connection:
     # References to a table that is made anew must keep its name. Source: https://sqlite.org/lang_altertable.html
     connection.execute("PRAGMA legacy_alter_table=ON")
     connection.execute("PRAGMA foreign_keys=OFF")
+    # No page of the file is written before the commit: whoever is killed leaves it as it was, byte for byte.
+    connection.execute("PRAGMA cache_spill=OFF")
     return connection
 
 

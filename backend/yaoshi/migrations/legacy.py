@@ -4,20 +4,9 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+import sqlalchemy as sa
 from alembic import op
-from sqlalchemy import (
-    BindParameter,
-    Column,
-    Connection,
-    DateTime,
-    String,
-    bindparam,
-    func,
-    inspect,
-    select,
-    text,
-    update,
-)
+from sqlalchemy import Column, Connection, inspect, select, text
 from sqlalchemy import column as named
 from sqlalchemy import table as table_of
 
@@ -27,8 +16,9 @@ from yaoshi.migrations.adoption import KEYS, LegacyRow, Plan, make_plan
 _CODES, _OLD_CODES = "password_reset_codes", "password_reset_codes_before_yaoshi"
 _ADDED = ("sessions", "signing_keys", "audit_entries", "installation")
 _DEMANDED = {"id", "username", "email", "password_hash"}
-# What a legacy code lacks: it is void anyhow, so that nothing but the row's existence matters.
-_FILLING = {"subject": "''", "attempts": "0", "channel": "''", "contact_value": "''", "code_hash": "''"}
+# What a legacy code may lack: it is void anyhow, nothing but the row's existence matters.
+_FILLING: dict[str, Any] = dict.fromkeys(("subject", "channel", "contact_value", "code_hash"), sa.literal(""))
+_FILLING |= {"attempts": sa.literal(0), **dict.fromkeys(("expires_at", "created_at"), sa.func.current_timestamp())}
 
 
 def refuse_strangers(connection: Connection) -> None:
@@ -69,8 +59,8 @@ def adopt_users(connection: Connection, columns: Sequence[Column[Any]]) -> Plan:
         op.execute(text("UPDATE users SET role = 'unauth' WHERE role IS NULL"))
         if plan.keys:
             users = table_of("users", named("id"), *(named(key) for key in KEYS))
-            values: dict[str, BindParameter[Any]] = {key: bindparam(key) for key in KEYS}
-            connection.execute(update(users).where(users.c.id == bindparam("row_id")).values(values), plan.keys)
+            values: dict[str, sa.BindParameter[Any]] = {key: sa.bindparam(key) for key in KEYS}
+            connection.execute(sa.update(users).where(users.c.id == sa.bindparam("row_id")).values(values), plan.keys)
     return plan
 
 
@@ -81,53 +71,50 @@ def remake_codes(connection: Connection, columns: Sequence[Column[Any]]) -> int:
     """
     inspector = inspect(connection)
     have = {found["name"]: found["type"] for found in inspector.get_columns(_CODES)}
-    codes = select(func.count()).select_from(table_of(_CODES))
-    voided = connection.execute(codes.where(text("used IS NOT TRUE")) if "used" in have else codes).scalar_one()
+    open_codes = select(sa.func.count()).select_from(table_of(_CODES))
+    if "used" in have:
+        open_codes = open_codes.where(text("used IS NOT TRUE"))
+    voided: int = connection.execute(open_codes).scalar_one()
     indexes = [index for index in inspector.get_indexes(_CODES) if not index.get("duplicates_constraint")]
     names = {column.name for column in columns}
     further = [Column(name, kind) for name, kind in have.items() if name not in names]
-    values: dict[str, str] = {name: _value(name, have) for name in names if name != "id" or "id" in have}
-    values |= {column.name: _quoted(connection, column.name) for column in further}
     with _no_triggers(connection, _CODES):
         for index in indexes:
             op.drop_index(str(index["name"]), _CODES)
         op.rename_table(_CODES, _OLD_CODES)
-        op.create_table(_CODES, *columns, *further)
-        into = ", ".join(_quoted(connection, name) for name in values)
-        op.execute(text(f"INSERT INTO {_CODES} ({into}) SELECT {', '.join(values.values())} FROM {_OLD_CODES}"))  # noqa: S608
+        new = op.create_table(_CODES, *columns, *further)
+        old = table_of(_OLD_CODES, *(named(name) for name in have))
+        filled = [column.name for column in new.columns if column.name != "id" or "id" in have]
+        connection.execute(sa.insert(new).from_select(filled, select(*(_value(name, old) for name in filled))))
         op.drop_table(_OLD_CODES)
     for index in indexes:
-        if not str(index["name"]).startswith(f"ix_{_CODES}_") and all(index["column_names"]):
-            op.create_index(str(index["name"]), _CODES, index["column_names"], unique=index["unique"])  # type: ignore[arg-type]
+        name, held = str(index["name"]), index["column_names"]
+        if not name.startswith(f"ix_{_CODES}_") and all(held):
+            op.create_index(name, _CODES, [str(one) for one in held], unique=bool(index["unique"]))
     if connection.dialect.name == "postgresql":
-        op.execute(f"SELECT setval(pg_get_serial_sequence('{_CODES}', 'id'), max(id)) FROM {_CODES}")  # noqa: S608
-    return int(voided)
+        sequence = sa.func.pg_get_serial_sequence(_CODES, "id")
+        connection.execute(select(sa.func.setval(sequence, sa.func.max(new.c.id))))
+    return voided
 
 
-def _value(name: str, have: dict[str, Any]) -> str:
+def _value(name: str, old: sa.TableClause) -> Any:
+    """Return what a row of the new table gets for column `name` from its `old` row."""
     if name == "used":
-        return "TRUE"
-    if name == "user_id":
-        owner = f"SELECT users.id FROM users WHERE users.id = {_OLD_CODES}.user_id"  # noqa: S608
-        return f"({owner})" if name in have else "NULL"
-    if name in ("expires_at", "created_at"):
-        return f"coalesce({name}, CURRENT_TIMESTAMP)" if name in have else "CURRENT_TIMESTAMP"
-    if name in _FILLING:
-        return f"coalesce({name}, {_FILLING[name]})" if name in have else _FILLING[name]
-    return name
+        return sa.true()
+    if name == "user_id" and name in old.c:
+        owner = table_of("users", named("id"))
+        return select(owner.c.id).where(owner.c.id == old.c.user_id).scalar_subquery()
+    filling = _FILLING.get(name, sa.null())
+    return sa.func.coalesce(old.c[name], filling) if name in old.c else filling
 
 
 def _widen(column: Column[Any], old: Any) -> None:
     """Make an old PostgreSQL column hold what ours must: longer text, instants with their zone."""
-    wanted = column.type
-    if isinstance(old, DateTime) and not old.timezone:
-        op.alter_column("users", column.name, type_=wanted, postgresql_using=f"{column.name} AT TIME ZONE 'UTC'")
-    elif isinstance(old, String) and old.length and isinstance(wanted, String) and _is_longer(wanted, old.length):
-        op.alter_column("users", column.name, type_=wanted)
-
-
-def _is_longer(wanted: String, length: int) -> bool:
-    return wanted.length is None or wanted.length > length
+    length = getattr(column.type, "length", None)
+    if isinstance(old, sa.DateTime) and not old.timezone:
+        op.alter_column("users", column.name, type_=column.type, postgresql_using=f"{column.name} AT TIME ZONE 'UTC'")
+    elif isinstance(old, sa.String) and old.length and (length is None or length > old.length):
+        op.alter_column("users", column.name, type_=column.type)
 
 
 def _quoted(connection: Connection, name: str) -> str:

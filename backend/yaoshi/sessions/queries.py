@@ -2,19 +2,20 @@
 
 from datetime import datetime
 
-from sqlalchemy import bindparam, select
-from sqlalchemy.orm import Session
+from sqlalchemy import Integer, String, bindparam, select
 
 from yaoshi.accounts.models import User
 from yaoshi.accounts.queries import PROFILE, Profile
+from yaoshi.core.db import Database, Instant, Prepared, read_instant
 from yaoshi.sessions.models import LoginSession
 
-_LIVING = (
+_INSTANT = Instant()
+_LIVING = Prepared(
     select(*PROFILE)
     .join(LoginSession, LoginSession.user_id == User.id)
     .where(
-        LoginSession.id == bindparam("session_id"),
-        LoginSession.user_id == bindparam("user_id"),
+        LoginSession.id == bindparam("session_id", type_=String),
+        LoginSession.user_id == bindparam("user_id", type_=Integer),
         LoginSession.ended_at.is_(None),
         LoginSession.expires_at > bindparam("now"),
         User.disabled_at.is_(None),
@@ -22,7 +23,8 @@ _LIVING = (
 )
 
 
-def living(db: Session, session_id: str, user_id: int, now: datetime) -> Profile | None:
+def living(db: Database, session_id: str, user_id: int, now: datetime) -> Profile | None:
     """Return the owner of a living session of an active account; one statement, by primary keys."""
-    row = db.execute(_LIVING, {"session_id": session_id, "user_id": user_id, "now": now}).first()
-    return Profile(*row) if row else None
+    stored = _INSTANT.process_bind_param(now, db.reader.dialect)
+    row = db.ask(_LIVING, {"session_id": session_id, "user_id": user_id, "now": stored})
+    return Profile(*row)._replace(created_at=read_instant(row[-1])) if row else None

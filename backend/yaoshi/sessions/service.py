@@ -80,8 +80,7 @@ class Sessions:
             user_id, session_id = self._keys.verify(authorization[7:])
         except TokenRefused:
             raise Unauthenticated() from None
-        with self._db.read() as db:
-            profile = queries.living(db, session_id, user_id, self._clock.now())
+        profile = queries.living(self._db, session_id, user_id, self._clock.now())
         if profile is None:
             raise Unauthenticated()
         return Principal(session_id, profile)
