@@ -24,7 +24,7 @@ from conftest import World
 from flask import Flask
 from legacy_files import SHAPES, Person
 from servers import Postgres, Server
-from sqlalchemy import create_engine
+from sqlalchemy import column, create_engine
 from sqlalchemy.pool import NullPool
 
 from yaoshi.accounts.policy import read_handle
@@ -465,7 +465,7 @@ def test_rel22_a_killed_upgrade_leaves_the_file_and_resumes(tmp_path: Path, how:
 def test_rel22_a_failure_in_the_middle_undoes_everything(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     before = legacy_files.build(path, "d", SMALL)
     old = dump(path)
-    monkeypatch.setattr(legacy, "_value", lambda name, have: "no_such_column")
+    monkeypatch.setattr(legacy, "_value", lambda name, old: column("no_such_column"))
     with pytest.raises(SettingsRefused, match="no_such_column"):
         upgrade(url(path))
     assert dump(path) == old

@@ -107,8 +107,13 @@ def has_terminal() -> bool:
 
 def has_users(path: Path) -> bool:
     """Return whether `path` is a SQLite file with a `users` table."""
+    # Reading alone comes first, it leaves no trace; but what a crash left half written must be rolled back to be read.
+    return any(_shows_users(path, mode) for mode in ("ro", "rw"))
+
+
+def _shows_users(path: Path, mode: str) -> bool:
     try:
-        with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)) as db:
+        with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode={mode}", uri=True)) as db:
             return bool(db.execute("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'users'").fetchone())
     except sqlite3.Error:
         return False

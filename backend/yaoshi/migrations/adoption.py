@@ -15,15 +15,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from yaoshi.accounts.policy import (
-    HandleKind,
-    Role,
-    fold_email,
-    fold_username,
-    phone_key,
-    read_handle,
-    skeleton,
-)
+from yaoshi.accounts.policy import HandleKind, Role, fold_email, fold_username, phone_key, read_handle, skeleton
 from yaoshi.passwords.hashers import parse
 
 KEYS = ("username_key", "username_skeleton", "email_key", "phone_key")

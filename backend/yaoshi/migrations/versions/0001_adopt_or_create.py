@@ -95,15 +95,11 @@ def _adopt(connection: sa.Connection, found: set[str]) -> None:
 
 
 def _create_the_rest() -> None:
+    owner = sa.ForeignKey("users.id", ondelete="CASCADE", name="fk_sessions_user_id")
     op.create_table(
         "sessions",
         sa.Column("id", sa.String(36), primary_key=True),
-        sa.Column(
-            "user_id",
-            sa.Integer,
-            sa.ForeignKey("users.id", ondelete="CASCADE", name="fk_sessions_user_id"),
-            nullable=False,
-        ),
+        sa.Column("user_id", sa.Integer, owner, nullable=False),
         sa.Column("created_at", Instant, nullable=False),
         sa.Column("last_seen_at", Instant, nullable=False),
         sa.Column("expires_at", Instant, nullable=False),
