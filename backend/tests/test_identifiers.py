@@ -73,7 +73,8 @@ def test_one_name_in_two_spellings_is_one_name(one: str, other: str) -> None:
     pytest.param("cape", "саре", id="U02-all-cyrillic"), pytest.param("admin", "𝐚𝐝𝐦𝐢𝐧", id="U02-mathematical"),
     pytest.param("root", "ｒｏｏｔ", id="U02-fullwidth"), pytest.param("paypal", "paypa1", id="U02-digit"),
     pytest.param("modern", "modem", id="U02-rn"), pytest.param("王力", "王カ", id="U02-katakana"),
-    pytest.param("admin", "ad\u200bmin", id="U02-unseen"),
+    pytest.param("admin", "ad\u200bmin", id="U02-unseen"), pytest.param("tom", "ТОМ", id="U02-cyrillic-capitals"),
+    pytest.param("paypal", "paypaI", id="U02-capital-i"), pytest.param("beta", "ΒΕΤΑ", id="U02-greek-capitals"),
 ])  # fmt: skip
 def test_look_alikes_share_a_skeleton(one: str, other: str) -> None:
     assert skeleton(one) == skeleton(other)

@@ -1,5 +1,6 @@
 """How a process begins: its settings, its words at the start, and the server around the application."""
 
+import gc
 import os
 import socket
 import sys
@@ -53,6 +54,9 @@ def serve(settings: Settings, host: str, port: int, threads: int | None = None) 
         _say_hello(house, host, port)
     finally:
         house.close()
+    # The worker is forked where the system can: what both have loaded is then shared and stays so.
+    gc.collect()
+    gc.freeze()
     # A proxy may forward a twin of its own header spelled with underscores. The WSGI environment can't tell the two
     # apart, so where forwarded addresses count the application is reached over RSGI, which sees raw names.
     behind_proxy = bool(settings.trusted_proxies)

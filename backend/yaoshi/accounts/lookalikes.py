@@ -8,13 +8,13 @@ from importlib.resources import files
 _ALPHABETS_WITH_TWINS = ("LATIN", "CYRILLIC", "GREEK", "CHEROKEE", "ARMENIAN", "COPTIC")
 
 
-def skeleton(folded: str) -> str:
-    """Return what `folded` (a folded username) looks like; two names with one skeleton are confusable.
+def skeleton(text: str) -> str:
+    """Return what `text` looks like; two texts with one skeleton are confusable.
 
     Source: UTS #39 §4, with the pairs of the Unicode confusables table.
     """
     table = _representatives()
-    decomposed = unicodedata.normalize("NFD", folded)
+    decomposed = unicodedata.normalize("NFD", text)
     return unicodedata.normalize("NFD", "".join(table.get(char, char) for char in decomposed))[:255]
 
 
@@ -35,7 +35,7 @@ def _representatives() -> dict[str, str]:
     """Return the stable representative of every character that has twins.
 
     The data names pairs in both directions, so pairs are joined to classes; a class is represented by its several
-    ASCII letters (rn for m) if it has such, else by its smallest ASCII letter, else by its smallest character.
+    small ASCII letters (rn for m) if it has such, else by one small letter, a capital, a sign, any other character.
     """
     pairs: dict[str, list[dict[str, str]]] = json.loads(
         (files("confusable_homoglyphs") / "confusables.json").read_text(encoding="utf-8")
@@ -56,5 +56,5 @@ def _representatives() -> dict[str, str]:
     return {text: best[root(text)] for text in parent if len(text) == 1 and best[root(text)] != text}
 
 
-def _preference(text: str) -> tuple[bool, bool, bool, str]:
-    return not text.isascii(), not text.isalnum(), len(text) == 1, text
+def _preference(text: str) -> tuple[bool, bool, bool, bool, str]:
+    return not text.isascii(), not text.islower(), not text.isalpha(), len(text) == 1, text

@@ -120,10 +120,16 @@ def fold_username(value: str) -> str:
 def skeleton(value: str) -> str:
     """Return what a username looks like; no two accounts share it. Source: UTS #39 §4.
 
-    Unlike there, Chinese characters stay themselves: 土 and 士 are two names.
+    Unlike there, Chinese characters stay themselves: 土 and 士 are two names. Capitals are compared as they stand
+    before their case is folded: a Cyrillic Т looks like a T, its small letter like no Latin one.
     """
-    seen = "".join(char for char in fold_username(value) if not _is_unseen(char)).translate(_KANA_LIKE_HAN)
-    return _NOT_HAN.sub(lambda run: lookalikes.skeleton(run[0]), seen)[:_MOST_KEY]
+    seen = _outline(unicodedata.normalize("NFKC", value).strip())
+    return _outline(fold_username(seen))[:_MOST_KEY]
+
+
+def _outline(text: str) -> str:
+    seen = "".join(char for char in text if not _is_unseen(char)).translate(_KANA_LIKE_HAN)
+    return _NOT_HAN.sub(lambda run: lookalikes.skeleton(run[0]), seen)
 
 
 def read_email(typed: str) -> tuple[str, list[Fault]]:
@@ -163,8 +169,8 @@ def read_phone(typed: str) -> tuple[Phone | None, list[Fault]]:
         return None, [Fault("phone", "not_a_phone")]
     number = phonenumbers.parse(key)
     region_code = phonenumbers.country_code_for_region(REGION)
-    national = phonenumbers.national_significant_number(number)
-    return Phone(national if number.country_code == region_code else key, key), []
+    national = phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.NATIONAL)
+    return Phone(re.sub("[^0-9]", "", national) if number.country_code == region_code else key, key), []
 
 
 @lru_cache(maxsize=4096)
