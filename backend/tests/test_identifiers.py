@@ -82,7 +82,7 @@ def test_look_alikes_share_a_skeleton(one: str, other: str) -> None:
 
 def test_u06_names_that_look_different_have_skeletons_of_their_own() -> None:
     names = {form.format(number * 0x9E3779B1) for form in ("{:016x}", "{:x}z") for number in range(10_000)}
-    names |= {f"user{number}" for number in range(10_000)} | {"rene", "rené", "renè", "ıvan", "usero"}
+    names |= {f"user{number}" for number in range(10_000)} | {"rene", "rené", "renè", "ıvan"}
     han = {chr(point) for point in range(0x4E00, 0xA000)}
     assert len({skeleton(name) for name in names}) == len(names)
     assert {skeleton(char) for char in han} == han
