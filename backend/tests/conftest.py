@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 from flask import Flask
-from servers import Server
 from sqlalchemy import event, text
 
+from servers import Server
 from yaoshi import bootstrap
 from yaoshi.app import create_app
 from yaoshi.bootstrap import House

@@ -15,18 +15,18 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import legacy_files
 import pytest
 from alembic import command
 from alembic.config import Config
 from alembic.script import ScriptDirectory
-from conftest import World
 from flask import Flask
-from legacy_files import SHAPES, Person
-from servers import Postgres, Server
 from sqlalchemy import column, create_engine
 from sqlalchemy.pool import NullPool
 
+import legacy_files
+from conftest import World
+from legacy_files import SHAPES, Person
+from servers import Postgres, Server
 from yaoshi.accounts.policy import read_handle
 from yaoshi.accounts.queries import by_handle
 from yaoshi.core.db import Database, open_engines

@@ -5,7 +5,6 @@ from typing import Any
 
 import pytest
 import schemathesis
-from conftest import CHEAP, SECRET
 from hypothesis import HealthCheck, Phase, given, settings
 from schemathesis.checks import not_a_server_error
 from schemathesis.specs.openapi.checks import (
@@ -15,6 +14,7 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
+from conftest import CHEAP, SECRET
 from yaoshi import bootstrap
 from yaoshi.app import create_app
 from yaoshi.migrations.upgrade import upgrade

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 import requests
+
 from conftest import SECRET
 from servers import Postgres, Server
 

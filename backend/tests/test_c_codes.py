@@ -5,8 +5,8 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from conftest import World
 
+from conftest import World
 from yaoshi.bootstrap import OPERATOR
 from yaoshi.core import random
 from yaoshi.core.errors import StorageUnavailable

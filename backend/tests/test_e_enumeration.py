@@ -5,9 +5,9 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from conftest import Answer, World
 from werkzeug.security import generate_password_hash
 
+from conftest import Answer, World
 from yaoshi.bootstrap import OPERATOR
 
 CONTACTS = {"email": "ana@example.com", "phone": "13800138000"}

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 import structlog
-from conftest import World
 from werkzeug.security import generate_password_hash
 
+from conftest import World
 from yaoshi.bootstrap import OPERATOR
 from yaoshi.web.access import set_up_logs
 

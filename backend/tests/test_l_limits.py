@@ -5,8 +5,8 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from conftest import World
 
+from conftest import World
 from yaoshi.core.db import is_writing
 from yaoshi.core.errors import Overloaded
 from yaoshi.core.random import token

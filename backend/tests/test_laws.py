@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 from openapi_spec_validator import validate
-from servers import BACKEND
 
+from servers import BACKEND
 from yaoshi.app import contracts_of
 from yaoshi.core.phrases import FAULTS, FIELDS
 from yaoshi.web.endpoint import Routes, public, signed_in

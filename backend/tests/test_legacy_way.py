@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 import requests
+
 from servers import BACKEND, PARENT, Postgres, free_port
 
 pytestmark = pytest.mark.attacks

@@ -12,9 +12,9 @@ from functools import partial
 import bcrypt
 import pytest
 from argon2 import PasswordHasher, Type
-from conftest import World
 from werkzeug.security import generate_password_hash
 
+from conftest import World
 from yaoshi.core.errors import Overloaded
 from yaoshi.core.phrases import FAULTS
 from yaoshi.core.types import Caller

@@ -7,9 +7,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
 from conftest import SECRET, World
 from servers import yaoshi
-
 from yaoshi import instance
 from yaoshi.core.errors import SettingsRefused
 from yaoshi.settings import Mode, Settings, load

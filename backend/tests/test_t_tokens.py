@@ -10,9 +10,10 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from conftest import World
 from joserfc import jws
 from joserfc.jwk import ECKey, OctKey
+
+from conftest import World
 
 HS = "a-jwt-key-of-sixty-four-chars-0123456789abcdefghijklmnopqrstuvwx"
 Forge = Callable[[World, str], str]

@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
 from conftest import SECRET
 from servers import BACKEND, environment_of, free_port, yaoshi
 
