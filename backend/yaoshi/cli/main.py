@@ -21,9 +21,11 @@ class _Commands(click.Group):
     """Loads `db` when it is called: the migration library would cost every start a sixth of a second."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the names of all commands."""
         return sorted([*super().list_commands(ctx), "db"])
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Return the command called `cmd_name`."""
         if cmd_name != "db":
             return super().get_command(ctx, cmd_name)
         command: click.Command = import_module("yaoshi.cli.db").db
