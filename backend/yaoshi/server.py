@@ -74,7 +74,7 @@ def serve(settings: Settings, host: str, port: int, threads: int | None = None) 
         http=HTTPModes.http1,
         http1_settings=HTTP1Settings(max_buffer_size=64 * 1024, header_read_timeout=10_000),
         websockets=False,
-        workers_kill_timeout=15,
+        workers_kill_timeout=10,
         respawn_failed_workers=True,
         log_level="error",  # type: ignore[arg-type]  # the library turns names into its enum
     ).serve()
