@@ -95,7 +95,7 @@ def measure_me(folder: Path, arguments: argparse.Namespace) -> list[dict[str, ob
         environment = installation(folder / name, extra)
         tokens[name] = seed(folder / name, environment)
         servers[name] = start(yaoshi_command, environment, "0")
-    threads = str(CORES * 5 + 6)
+    threads = str(CORES * 5 + 3)
     servers["hello"] = start(lambda port: [sys.executable, HERE / "serve.py", port, threads], dict(os.environ), "0")
     tokens["hello"] = tokens["HS256"]
     servers["tutorial"], tokens["tutorial"] = start_tutorial(folder)
@@ -126,8 +126,10 @@ def measure_hashing(folder: Path, arguments: argparse.Namespace) -> list[dict[st
         for name in rates:
             if name.startswith("bare"):
                 rates[name].append(bare(name, arguments.seconds))
+            elif name == "login":
+                rates[name].append(spoken(["wrk", f"-c{CORES * 4}"], "login.lua", server.port, arguments.seconds))
             else:
-                rates[name].append(saturate(server.port, name, arguments.seconds, number))
+                rates[name].append(register(server.port, arguments.seconds, number))
     server.stop()
     middle = {name: statistics.median(values) for name, values in rates.items()}
     spread = {name: f"{min(values):.1f}-{max(values):.1f}" for name, values in rates.items()}
@@ -229,9 +231,13 @@ def start_tutorial(folder: Path) -> tuple[Running, Path]:
 def wrk(port: int, tokens: Path, seconds: int) -> float:
     """Return requests a second of `me`."""
     pin = ["taskset", "-c", "1"] if CORES > 1 and shutil.which("taskset") else []
-    url = f"http://127.0.0.1:{port}/api/auth/me"
-    command = [*pin, "wrk", "-t1", "-c16", f"-d{seconds}s", "-s", HERE / "tokens.lua", url, "--", tokens]
-    said = subprocess.run([str(word) for word in command], check=True, capture_output=True, text=True).stdout
+    return spoken([*pin, "wrk", "-c16"], "tokens.lua", port, seconds, tokens)
+
+
+def spoken(command: list[object], script: str, port: int, seconds: int, *arguments: object) -> float:
+    """Return the requests a second that wrk made with `script`; every one of them must have succeeded."""
+    words = [*command, "-t1", f"-d{seconds}s", "-s", HERE / script, f"http://127.0.0.1:{port}", "--", *arguments]
+    said = subprocess.run([str(word) for word in words], check=True, capture_output=True, text=True).stdout
     if "Non-2xx" in said:
         raise RuntimeError(said)
     return float(said.split("Requests/sec:")[1].split()[0])
@@ -247,24 +253,20 @@ def bare(name: str, seconds: int) -> float:
     return in_threads(CORES, seconds, lambda thread, count: act())
 
 
-def saturate(port: int, door: str, seconds: int, round_number: int) -> float:
-    """Return answered calls of `door` a second, with enough callers to keep the hash pool busy."""
+def register(port: int, seconds: int, round_number: int) -> float:
+    """Return registrations a second, with enough callers to keep the hash pool busy."""
     connections = threading.local()
 
     def call(thread: int, count: int) -> None:
         if not hasattr(connections, "one"):
             connections.one = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
-        name = (
-            f"r{round_number}t{thread}c{count}" if door == "register" else f"user{(thread * 500 + count) % USERS + 1}"
-        )
-        body = {"username": name, "password": PASSWORD}
-        if door == "register":
-            body["email"] = f"{name}@example.com"
-        connections.one.request("POST", f"/api/auth/{door}", json.dumps(body), {"Content-Type": "application/json"})
+        name = f"r{round_number}t{thread}c{count}"
+        body = {"username": name, "password": PASSWORD, "email": f"{name}@example.com"}
+        connections.one.request("POST", "/api/auth/register", json.dumps(body), {"Content-Type": "application/json"})
         response = connections.one.getresponse()
         response.read()
-        if response.status not in (200, 201):
-            raise RuntimeError(f"{door}: {response.status}")
+        if response.status != 201:
+            raise RuntimeError(f"register: {response.status}")
 
     return in_threads(CORES * 4, seconds, call)
 

@@ -66,7 +66,7 @@ def create_app(house: House) -> Flask:
             ready()
 
     app.before_request(at_the_door)
-    access.install(app)
+    access.install(app, access.AccessLog())
     headers.install(
         app,
         frozenset(settings.cors_origins),

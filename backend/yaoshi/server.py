@@ -18,7 +18,7 @@ from yaoshi.core.errors import Problem, SettingsRefused
 from yaoshi.settings import Mode, Settings, load
 
 HASH_QUEUE = 4
-RESERVE_THREADS = 6
+RESERVE_THREADS = 3
 HOUSEKEEPING_SECONDS = 3600
 
 

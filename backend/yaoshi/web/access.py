@@ -1,7 +1,9 @@
 """One JSON line per request: what was asked and how it ended, and nothing secret."""
 
 import sys
+import threading
 import time
+from collections import deque
 from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
@@ -11,6 +13,9 @@ import structlog
 from flask import Flask, Response, request
 
 from yaoshi.web.callers import caller_of
+
+MOST_WAITING = 20_000
+WRITE_EVERY_SECONDS = 0.05
 
 
 def set_up_logs() -> None:
@@ -28,8 +33,45 @@ def set_up_logs() -> None:
     )
 
 
-def install(app: Flask) -> None:
-    """Write the access line of every request of `app`. Paths are route templates: typed text stays out."""
+class AccessLog:
+    """Writes lines from a thread of its own: whoever reads standard output slowly, or not at all, holds nobody up.
+
+    At most `MOST_WAITING` lines wait, the oldest go first. The thread ends when nothing waits, and a process that is
+    stopped waits for it, so that all lines are written.
+    """
+
+    def __init__(self) -> None:
+        self._waiting: deque[bytes] = deque(maxlen=MOST_WAITING)
+        self._lock, self._writing = threading.Lock(), False
+
+    def add(self, line: dict[str, Any]) -> None:
+        """Let `line` be written soon."""
+        self._waiting.append(orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE))
+        with self._lock:
+            if self._writing:
+                return
+            self._writing = True
+        threading.Thread(target=self._keep_writing, name="access log").start()
+
+    def _write(self) -> None:
+        """Write what waits. A line that can't be written is gone: its request was answered all the same."""
+        lines = [self._waiting.popleft() for _ in range(len(self._waiting))]
+        with suppress(OSError, ValueError):
+            sys.stdout.buffer.write(b"".join(lines))
+            sys.stdout.buffer.flush()
+
+    def _keep_writing(self) -> None:
+        while True:
+            time.sleep(WRITE_EVERY_SECONDS)
+            self._write()
+            with self._lock:
+                if not self._waiting:
+                    self._writing = False
+                    return
+
+
+def install(app: Flask, lines: AccessLog) -> None:
+    """Keep one line of every request of `app`. Paths are route templates: typed text stays out."""
 
     def log(response: Response) -> Response:
         environ = request.environ
@@ -47,10 +89,7 @@ def install(app: Flask) -> None:
         }
         if caller.shared:
             line["shared_source"] = True
-        # What was done is done: an answer is not lost because its log line is.
-        with suppress(OSError, ValueError):
-            sys.stdout.buffer.write(orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE))
-            sys.stdout.buffer.flush()
+        lines.add(line)
         return response
 
     app.after_request(log)

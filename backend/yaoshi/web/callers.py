@@ -4,6 +4,7 @@ import ipaddress
 import re
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
+from itertools import count
 from typing import Any, cast
 from urllib.parse import urlsplit
 
@@ -39,6 +40,8 @@ class Callers:
 
     def __init__(self, trusted: Sequence[Network], default_language: str, *, development: bool) -> None:
         self._trusted, self._default_language, self._development = trusted, default_language, development
+        # Told apart, not guarded: a random part for the process and a number, since drawing one costs each request.
+        self._process, self._requests = random.token(9), count(1)
 
     def identify(self, environ: Mapping[str, Any]) -> Caller:
         """Return who calls. Never raises: what can't be read is judged by the peer, and limits stay on."""
@@ -48,7 +51,7 @@ class Callers:
             address=str(address) if address else _UNKNOWN,
             agent=environ.get("HTTP_USER_AGENT", "")[:512],
             language=_language(environ.get("HTTP_ACCEPT_LANGUAGE", "")[:200], self._default_language),
-            request_id=random.token(12),
+            request_id=f"{self._process}-{next(self._requests):x}",
             source="forwarded" if shared else source_of(address),
             relaxed=self._development and peer is not None and peer.is_loopback,
             shared=shared,
