@@ -3,8 +3,7 @@
 from datetime import datetime
 from typing import NamedTuple
 
-from sqlalchemy import bindparam, or_, select
-from sqlalchemy.orm import Session
+from sqlalchemy import Connection, bindparam, or_, select
 
 from yaoshi.accounts.models import User
 from yaoshi.accounts.policy import Handle, HandleKind, fold_email, phone_key
@@ -60,7 +59,7 @@ _BY_HANDLE = (
 _BY_ID = select(*_ACCOUNT).where(User.id == bindparam("id"))
 
 
-def by_handle(db: Session, handle: Handle) -> Account | None:
+def by_handle(db: Connection, handle: Handle) -> Account | None:
     """Return the account that a typed name means.
 
     The name's own kind comes first, exactly as stored and then folded; after it the other columns, exactly as
@@ -73,7 +72,7 @@ def by_handle(db: Session, handle: Handle) -> Account | None:
     return min(found, key=lambda account: _rank(account, handle), default=None)
 
 
-def by_id(db: Session, user_id: int) -> Account | None:
+def by_id(db: Connection, user_id: int) -> Account | None:
     """Return the account with this id."""
     row = db.execute(_BY_ID, {"id": user_id}).first()
     return _account(tuple(row)) if row else None
@@ -100,7 +99,7 @@ def counter_key(account: Account | None, handle: Handle) -> tuple[str, str]:
     return ("user", str(account.profile.id)) if account else (handle.kind.value, handle.key)
 
 
-def taken(db: Session, keys: dict[str, str | None], skeleton: str) -> list[str]:
+def taken(db: Connection, keys: dict[str, str | None], skeleton: str) -> list[str]:
     """Return which of username, email, phone already belong to somebody, look-alike usernames included."""
     columns = (User.username_skeleton, User.username_key, User.email_key, User.phone_key)
     wanted = (skeleton, keys["username"], keys["email"], keys["phone"])

@@ -12,8 +12,10 @@ from yaoshi.accounts.models import User
 from yaoshi.accounts.policy import Role, fold_email, fold_username, phone_key, skeleton
 from yaoshi.accounts.queries import Profile
 from yaoshi.accounts.settings import AccountSettings
-from yaoshi.core.db import Work
+from yaoshi.core.db import Work, insert_into
 from yaoshi.core.errors import Fault
+
+_OPEN = insert_into(User).returning(User.id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,14 +60,13 @@ class Accounts:
         self._refuse_taken(work, keys, alike)
         try:
             with work.db.begin_nested():
-                user = User(**row)
-                work.db.add(user)
+                user_id = work.db.execute(_OPEN, row).scalar_one()
         except IntegrityError:
             self._refuse_taken(work, keys, alike)
             # An adopted row owns the exact spelling without its canonical form.
             raise IdentifierTaken([Fault("username", "taken")]) from None
-        work.record(AccountOpened(user_id=user.id, role=granted.value, requested_role=wish))
-        return Profile(user.id, new.username, new.email, new.phone, granted.value, wish, work.now)
+        work.record(AccountOpened(user_id=user_id, role=granted.value, requested_role=wish))
+        return Profile(user_id, new.username, new.email, new.phone, granted.value, wish, work.now)
 
     def set_role(self, work: Work, user_id: int, role: Role) -> None:
         """Give the account `role`; a wish that stood open is settled by it."""

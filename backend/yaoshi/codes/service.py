@@ -122,14 +122,14 @@ class Codes:
         code_id: int = row.id if row else 0
         digest: str = row.code_hash if row else self._digest(subject.key, "")
         user_id: int | None = row.user_id if row else None
-        counted = work.db.execute(_SPEND, {"tried": code_id, "now": work.now}).rowcount == 1  # type: ignore[attr-defined]
+        counted = work.db.execute(_SPEND, {"tried": code_id, "now": work.now}).rowcount == 1
         same = hmac.compare_digest(digest, self._digest(subject.key, plain))
         return Try(code_id, counted and same and user_id is not None, user_id)
 
     def win(self, work: Work, tried: Try) -> bool:
         """Use up the code of a right try; of several right tries in parallel one wins."""
         won = update(Code).where(Code.id == tried.code_id, Code.used.is_(False)).values(used=True)
-        return bool(work.db.execute(won).rowcount == 1)  # type: ignore[attr-defined]
+        return bool(work.db.execute(won).rowcount == 1)
 
     def give_back(self, work: Work, tried: Try) -> None:
         """Return the try of a right code whose journey could not be finished."""
@@ -141,7 +141,7 @@ class Codes:
 
     def purge(self, work: Work, before: datetime) -> int:
         """Delete codes that expired before `before`; return how many."""
-        return work.db.execute(delete(Code).where(Code.expires_at < before)).rowcount  # type: ignore[attr-defined,no-any-return]
+        return work.db.execute(delete(Code).where(Code.expires_at < before)).rowcount
 
     def _digest(self, subject_key: str, plain: str) -> str:
         # HMAC under a pepper that is not in the database: a bare hash of six digits falls in a moment.

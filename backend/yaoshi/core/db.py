@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from sqlalchemy import (
+    Connection,
     DateTime,
     Dialect,
     Engine,
@@ -32,7 +33,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
-from sqlalchemy.orm import DeclarativeBase, Session
+from sqlalchemy.orm import DeclarativeBase
 from sqlalchemy.pool import ConnectionPoolEntry
 from sqlalchemy.sql.compiler import SQLCompiler
 
@@ -87,9 +88,9 @@ class Model(DeclarativeBase):
 
 @dataclass(slots=True)
 class Work:
-    """One open write transaction: its session, its one instant, its caller, and the facts it will leave."""
+    """One open write transaction: its connection, its one instant, its caller, and the facts it will leave."""
 
-    db: Session
+    db: Connection
     now: datetime
     caller: Caller
     facts: list[Event] = field(default_factory=list)
@@ -129,10 +130,10 @@ class Database:
         self._own = threading.local()
 
     @contextmanager
-    def read(self) -> Iterator[Session]:
+    def read(self) -> Iterator[Connection]:
         """Yield a snapshot that cannot write."""
-        with _storage(), Session(self.reader, expire_on_commit=False) as session:
-            yield session
+        with _storage(), self.reader.connect() as connection:
+            yield connection
 
     @contextmanager
     def write(self, caller: Caller) -> Iterator[Work]:
@@ -144,8 +145,8 @@ class Database:
             raise RuntimeError("a write is already open: take `work` as an argument and join it")
         mark = _writing.set(True)
         try:
-            with _storage(), Session(self.writer, expire_on_commit=False) as session, session.begin():
-                work = Work(session, self._clock.now(), caller)
+            with _storage(), self.writer.begin() as connection:
+                work = Work(connection, self._clock.now(), caller)
                 yield work
                 self._announce(work)
         finally:

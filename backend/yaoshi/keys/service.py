@@ -140,7 +140,7 @@ class Keys:
 
     def _load(self) -> None:
         with self._db.read() as db:
-            rows = list(db.scalars(select(SigningKey).order_by(SigningKey.number)))
+            rows = db.execute(select(SigningKey.__table__).order_by(SigningKey.number)).all()
         try:
             loaded = [
                 _Key.of(row.kid, row.algorithm, ECKey.import_key(self._box.unseal(PURPOSE, row.sealed_private)))

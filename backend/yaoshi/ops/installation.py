@@ -2,9 +2,9 @@
 
 from datetime import timedelta
 
-from sqlalchemy import String, column, insert, inspect, select, table
+from sqlalchemy import Connection, String, column, insert, inspect, select, table
 from sqlalchemy.exc import IntegrityError
-from sqlalchemy.orm import Mapped, Session, mapped_column
+from sqlalchemy.orm import Mapped, mapped_column
 
 from yaoshi.codes.service import Codes
 from yaoshi.core.db import Database, Model
@@ -37,7 +37,7 @@ class Installation:
     def version(self) -> str | None:
         """Return the schema's version, None for a database that was never upgraded."""
         with self._db.read() as db:
-            if not inspect(db.connection()).has_table(_VERSIONS.name):
+            if not inspect(db).has_table(_VERSIONS.name):
                 return None
             return db.scalar(select(_VERSIONS.c.version_num))
 
@@ -81,5 +81,5 @@ class Installation:
             return db.scalar(select(1)) == 1
 
 
-def _served(db: Session) -> bool:
+def _served(db: Connection) -> bool:
     return db.scalar(select(Mark.value).where(Mark.name == _SERVED)) is not None

@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pydantic import Field
-from sqlalchemy import func, select, update
-from sqlalchemy.orm import Session
+from sqlalchemy import Connection, func, select, update
 
 from yaoshi.accounts.models import User
 from yaoshi.core.config import Group
@@ -99,7 +98,7 @@ class Passwords:
         change = update(User).where(User.id == user_id).values(password_hash=digest)
         if replacing is not None:
             change = change.where(User.password_hash == replacing)
-        return bool(work.db.execute(change).rowcount == 1)  # type: ignore[attr-defined]
+        return bool(work.db.execute(change).rowcount == 1)
 
     def close(self) -> None:
         """End the hash threads."""
@@ -114,7 +113,7 @@ class Passwords:
         raise AssertionError("weights don't add up")
 
 
-def _sample(db: Session) -> list[str]:
+def _sample(db: Connection) -> list[str]:
     highest = db.scalar(select(func.max(User.id))) or 0
     ids = range(1, highest + 1, max(1, highest // _SAMPLE))
     return list(db.scalars(select(User.password_hash).where(User.id.in_(ids))))

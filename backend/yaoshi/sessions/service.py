@@ -96,4 +96,4 @@ class Sessions:
     def purge(self, work: Work, before: datetime) -> int:
         """Delete sessions that ended or expired before `before`; return how many."""
         over = or_(LoginSession.ended_at < before, LoginSession.expires_at < before)
-        return work.db.execute(delete(LoginSession).where(over)).rowcount  # type: ignore[attr-defined,no-any-return]
+        return work.db.execute(delete(LoginSession).where(over)).rowcount
