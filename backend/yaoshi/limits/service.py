@@ -7,13 +7,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from limits import RateLimitItem, parse
-from limits.storage import MemoryStorage
 from limits.strategies import FixedWindowRateLimiter
 
 from yaoshi.core.errors import Kind, Problem
 from yaoshi.core.phrases import Phrase
 from yaoshi.core.types import Caller
 from yaoshi.limits.settings import LimitSettings
+from yaoshi.limits.storage import Memory
 
 SHARED_FACTOR = 10
 
@@ -41,7 +41,7 @@ class Limiter:
     """Counts in fixed windows that begin with the first try. One process; shared counters come with more."""
 
     def __init__(self, settings: LimitSettings) -> None:
-        self._storage = MemoryStorage()
+        self._storage = Memory()
         self._windows = FixedWindowRateLimiter(self._storage)
         self._rates = {
             name.removeprefix("limit_"): parse(rate)

@@ -12,6 +12,7 @@ import re
 import unicodedata
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 
 import bcrypt
 from argon2 import PasswordHasher, Type, extract_parameters
@@ -94,6 +95,7 @@ class Hashers:
         return parsed.like() if parsed else self._argon2.hash(random.nbytes(32))
 
 
+@lru_cache(maxsize=32)  # one check asks three times about the same hash
 def parse(stored: str | None) -> Parsed | None:
     """Return `stored` ready to be tried; None for a missing, unknown, damaged or too costly one."""
     if not stored:
