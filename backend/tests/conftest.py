@@ -1,6 +1,7 @@
 """What every test shares: a house of its own on a real database, somebody who calls it, real servers."""
 
 import os
+import re
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -21,6 +22,7 @@ from yaoshi.passwords.hashers import Hashers
 from yaoshi.settings import Mode, Settings
 
 SECRET = "0f9e8d7c6b5a49382716f5e4d3c2b1a0zyxwvutsrqponm"
+VALUES = re.compile(r"'(?:[^']|'')*'|\b[0-9]+(?:\.[0-9]+)?\b|\bNULL\b")
 CHEAP = {"argon2_memory_kib": 7168, "argon2_iterations": 1, "hash_workers": 2}
 
 
@@ -146,9 +148,7 @@ def make_world(template: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
         house = bootstrap.build(Settings(**given), clock)
         world = World(house, create_app(house), clock)
         for engine in {house.db.reader, house.db.writer}:
-            event.listen(
-                engine, "before_cursor_execute", lambda c, cu, statement, *_: world.statements.append(statement)
-            )
+            event.listen(engine, "connect", lambda connection, _: traced(connection, world.statements))
         for name in ("hash", "verify"):
             counted(monkeypatch, name, world.hashes)
         worlds.append(world)
@@ -157,6 +157,11 @@ def make_world(template: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     yield make
     for world in worlds:
         world.house.close()
+
+
+def traced(connection: Any, statements: list[str]) -> None:
+    """Keep every statement as the driver runs it, values left out."""
+    connection.set_trace_callback(lambda text: statements.append(VALUES.sub("?", text)))
 
 
 def counted(monkeypatch: pytest.MonkeyPatch, name: str, calls: list[str]) -> None:

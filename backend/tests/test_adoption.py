@@ -85,16 +85,15 @@ def assert_findings_are_true(path: Path, report: str) -> None:
     said: defaultdict[str, list[str]] = defaultdict(list)
     for line in report.splitlines():
         said[line.partition(":")[0]].append(line)
-    with database.read() as db:
-        for user_id, *names in rows(path, "SELECT id, username, email, phone FROM users WHERE id % 70 < 7 OR id < 400"):
-            for typed, word in zip(names, ("username", "e-mail", "phone"), strict=True):
-                if typed and typed.strip():
-                    found = by_handle(db, read_handle(typed))
-                    assert found
-                    elsewhere = [
-                        one for one in said[f"  #{user_id}"] if f"means #{found.profile.id};" in one and word in one
-                    ]
-                    assert (found.profile.id != user_id) == bool(elsewhere), (typed, elsewhere)
+    for user_id, *names in rows(path, "SELECT id, username, email, phone FROM users WHERE id % 70 < 7 OR id < 400"):
+        for typed, word in zip(names, ("username", "e-mail", "phone"), strict=True):
+            if typed and typed.strip():
+                found = by_handle(database, read_handle(typed))
+                assert found
+                elsewhere = [
+                    one for one in said[f"  #{user_id}"] if f"means #{found.profile.id};" in one and word in one
+                ]
+                assert (found.profile.id != user_id) == bool(elsewhere), (typed, elsewhere)
     database.close()
 
 

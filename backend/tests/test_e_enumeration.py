@@ -77,6 +77,7 @@ def cost(world: World, act: Callable[[], Answer]) -> tuple[list[str], list[str],
     world.statements.clear()
     world.hashes.clear()
     answer = act()
+    assert "BEGIN IMMEDIATE" in world.statements
     return list(world.statements), list(world.hashes), seen(answer)
 
 

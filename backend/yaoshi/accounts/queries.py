@@ -1,12 +1,14 @@
 """Questions about accounts."""
 
+from collections.abc import Sequence
 from datetime import datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, bindparam, or_, select
 
 from yaoshi.accounts.models import User
 from yaoshi.accounts.policy import Handle, HandleKind, fold_email, phone_key
+from yaoshi.core.db import Database, Prepared, read_instant
 
 MOST_TWINS = 20
 
@@ -41,7 +43,7 @@ class Account(NamedTuple):
 
 PROFILE = (User.id, User.username, User.email, User.phone, User.role, User.requested_role, User.created_at)
 _ACCOUNT = (*PROFILE, User.password_hash, User.disabled_at, User.username_key, User.email_key, User.phone_key)
-_BY_HANDLE = (
+_BY_HANDLE = Prepared(
     select(*_ACCOUNT)
     .where(
         or_(
@@ -59,7 +61,7 @@ _BY_HANDLE = (
 _BY_ID = select(*_ACCOUNT).where(User.id == bindparam("id"))
 
 
-def by_handle(db: Connection, handle: Handle) -> Account | None:
+def by_handle(db: Database, handle: Handle) -> Account | None:
     """Return the account that a typed name means.
 
     The name's own kind comes first, exactly as stored and then folded; after it the other columns, exactly as
@@ -67,15 +69,14 @@ def by_handle(db: Connection, handle: Handle) -> Account | None:
     """
     keys: dict[str, str | None] = {"username_key": None, "email_key": None, "phone_key": None}
     keys[_COLUMN[handle.kind] + "_key"] = handle.key
-    rows = db.execute(_BY_HANDLE, {"exact": handle.exact, **keys}).all()
-    found = [_account(tuple(row)) for row in rows]
+    found = [_account(row) for row in db.ask(_BY_HANDLE, {"exact": handle.exact, **keys})]
     return min(found, key=lambda account: _rank(account, handle), default=None)
 
 
 def by_id(db: Connection, user_id: int) -> Account | None:
     """Return the account with this id."""
     row = db.execute(_BY_ID, {"id": user_id}).first()
-    return _account(tuple(row)) if row else None
+    return _account(row) if row else None
 
 
 def holder(account: Account | None, channel: str, contact: str) -> int | None:
@@ -128,5 +129,10 @@ def _rank(account: Account, handle: Handle) -> tuple[int, int]:
     return place, account.profile.id
 
 
-def _account(row: tuple) -> Account:  # type: ignore[type-arg]  # a row of _ACCOUNT
-    return Account(Profile(*row[:7]), row[7] or "", row[8], (row[9], row[10], row[11]))
+def read_profile(row: Sequence[Any]) -> Profile:
+    """Return the profile in a row that begins with the columns PROFILE, from the driver or from SQLAlchemy."""
+    return Profile._make((*row[:6], read_instant(row[6])))
+
+
+def _account(row: Sequence[Any]) -> Account:
+    return Account(read_profile(row), row[7] or "", read_instant(row[8]), (row[9], row[10], row[11]))

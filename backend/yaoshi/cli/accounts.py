@@ -153,9 +153,11 @@ def _house() -> Iterator[House]:
 
 
 def _find(house: House, name: str) -> Account:
-    with house.db.read() as db:
-        by_id = name.startswith("#") and name[1:].isdecimal()
-        account = queries.by_id(db, int(name[1:])) if by_id else queries.by_handle(db, read_handle(name))
+    if name.startswith("#") and name[1:].isdecimal():
+        with house.db.read() as db:
+            account = queries.by_id(db, int(name[1:]))
+    else:
+        account = queries.by_handle(house.db, read_handle(name))
     if account is None:
         raise SettingsRefused(f"No account is called {name}.")
     return account

@@ -5,7 +5,6 @@ happen inside it, and it never nests.
 """
 
 import os
-import sqlite3
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -101,21 +100,22 @@ class Work:
 
 
 class Prepared:
-    """A question compiled once and put to the driver as it is: for the one read that every request makes.
+    """A question compiled once and put to the driver as it is: for the reads that every request or sign-in makes.
 
     Values go in and rows come out as the driver has them: instants as `Instant` stores them.
     """
 
     def __init__(self, question: Select[*tuple[Any, ...]]) -> None:
         self._question = question
-        self._compiled: dict[str, SQLCompiler] = {}
+        self._compiled: dict[str, tuple[SQLCompiler, dict[str, Any]]] = {}
 
     def spoken(self, dialect: Dialect, values: dict[str, Any]) -> tuple[str, Any]:
         """Return the text in the words of `dialect`, and the values as its driver takes them."""
-        compiled = self._compiled.get(dialect.name)
-        if compiled is None:
+        if dialect.name not in self._compiled:
             compiled = self._question.compile(dialect=dialect)
-            self._compiled[dialect.name] = compiled
+            self._compiled[dialect.name] = compiled, dict(compiled.params)
+        compiled, fixed = self._compiled[dialect.name]
+        values = fixed | values
         if compiled.positiontup is None:
             return compiled.string, values
         return compiled.string, [values[name] for name in compiled.positiontup]
@@ -132,7 +132,7 @@ class Database:
     @contextmanager
     def read(self) -> Iterator[Connection]:
         """Yield a snapshot that cannot write."""
-        with _storage(), self.reader.connect() as connection:
+        with self._storage(), self.reader.connect() as connection:
             yield connection
 
     @contextmanager
@@ -145,19 +145,19 @@ class Database:
             raise RuntimeError("a write is already open: take `work` as an argument and join it")
         mark = _writing.set(True)
         try:
-            with _storage(), self.writer.begin() as connection:
+            with self._storage(), self.writer.begin() as connection:
                 work = Work(connection, self._clock.now(), caller)
                 yield work
                 self._announce(work)
         finally:
             _writing.reset(mark)
 
-    def ask(self, question: "Prepared", values: dict[str, Any]) -> Any:
-        """Return the first row of a prepared question, or None; it sees what was committed before it began."""
-        with _storage(), self._asking() as connection:
+    def ask(self, question: "Prepared", values: dict[str, Any]) -> list[Any]:
+        """Return the rows of a prepared question; it sees what was committed before it began."""
+        with self._storage(), self._asking() as connection:
             cursor = connection.cursor()
             cursor.execute(*question.spoken(self.reader.dialect, values))
-            return cursor.fetchone()
+            return list(cursor.fetchall())
 
     @contextmanager
     def _asking(self) -> Iterator[Any]:
@@ -173,6 +173,17 @@ class Database:
             self._own.connection = self.reader.raw_connection()
         yield self._own.connection.driver_connection
 
+    @contextmanager
+    def _storage(self) -> Iterator[None]:
+        try:
+            yield
+        except (OperationalError, PoolTimeout, self.reader.dialect.loaded_dbapi.OperationalError) as error:
+            raise StorageUnavailable(retry_after=2) from error
+        except DBAPIError as error:
+            if error.connection_invalidated:
+                raise StorageUnavailable(retry_after=2) from error
+            raise
+
     def close(self) -> None:
         """Let go of every connection."""
         self.reader.dispose()
@@ -187,18 +198,6 @@ def insert_into(model: type[Model]) -> Insert:
 def is_writing() -> bool:
     """Return whether this thread of work holds the write lock: slow things must not happen then."""
     return _writing.get()
-
-
-@contextmanager
-def _storage() -> Iterator[None]:
-    try:
-        yield
-    except (OperationalError, PoolTimeout, sqlite3.OperationalError) as error:
-        raise StorageUnavailable(retry_after=2) from error
-    except DBAPIError as error:
-        if error.connection_invalidated:
-            raise StorageUnavailable(retry_after=2) from error
-        raise
 
 
 def open_engines(url: str) -> tuple[Engine, Engine]:
@@ -232,8 +231,8 @@ def _tune(engine: Engine, begin: str, *, query_only: bool) -> None:
             connection.execute(f"PRAGMA {pragma}")
 
     @event.listens_for(engine, "begin")
-    def _begin(connection: Any) -> None:
-        connection.exec_driver_sql(begin)
+    def _begin(connection: Connection) -> None:
+        cast(Any, connection.connection.driver_connection).execute(begin)
 
 
 def sqlite_path(url: str) -> Path | None:

@@ -57,8 +57,7 @@ class Recovery:
 
         Every other case goes the same way with a code that is nobody's: nothing here tells them apart.
         """
-        with self._db.read() as db:
-            account = accounts.by_handle(db, claim.handle)
+        account = accounts.by_handle(self._db, claim.handle)
         admitted = self._admits(caller, claim, accounts.counter_key(account, claim.handle))
         user_id = accounts.holder(account, claim.channel, claim.contact)
         subject = self._subject(user_id if admitted else None, claim)
@@ -76,8 +75,7 @@ class Recovery:
         if code is None:
             raise CodeRejected()
         with self._passwords.hashing() as hashing:
-            with self._db.read() as db:
-                account = accounts.by_handle(db, claim.handle)
+            account = accounts.by_handle(self._db, claim.handle)
             subject = self._subject(accounts.holder(account, claim.channel, claim.contact), claim)
             tried = self._spend(caller, subject, code)
             if not tried.right or tried.user_id is None:

@@ -5,8 +5,8 @@ from datetime import datetime
 from sqlalchemy import Integer, String, bindparam, select
 
 from yaoshi.accounts.models import User
-from yaoshi.accounts.queries import PROFILE, Profile
-from yaoshi.core.db import Database, Instant, Prepared, read_instant
+from yaoshi.accounts.queries import PROFILE, Profile, read_profile
+from yaoshi.core.db import Database, Instant, Prepared
 from yaoshi.sessions.models import LoginSession
 
 _INSTANT = Instant()
@@ -26,5 +26,5 @@ _LIVING = Prepared(
 def living(db: Database, session_id: str, user_id: int, now: datetime) -> Profile | None:
     """Return the owner of a living session of an active account; one statement, by primary keys."""
     stored = _INSTANT.process_bind_param(now, db.reader.dialect)
-    row = db.ask(_LIVING, {"session_id": session_id, "user_id": user_id, "now": stored})
-    return Profile(*row)._replace(created_at=read_instant(row[-1])) if row else None
+    rows = db.ask(_LIVING, {"session_id": session_id, "user_id": user_id, "now": stored})
+    return read_profile(rows[0]) if rows else None

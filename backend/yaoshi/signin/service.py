@@ -73,8 +73,7 @@ class SignIn:
             self._limiter.spend(attempt, "login_pair", handle.key, caller.source)
             self._limiter.spend_by_address(attempt, caller, "login_address")
             with self._passwords.hashing() as hashing:
-                with self._db.read() as db:
-                    account = accounts.by_handle(db, handle)
+                account = accounts.by_handle(self._db, handle)
                 self._limiter.spend(attempt, "login_account", *accounts.counter_key(account, handle))
 
                 checked = hashing.check(account and account.password_hash, plain, handle.key)
