@@ -14,9 +14,14 @@ from typing import Any
 
 import pytest
 import requests
+from sqlalchemy import select
 
 from conftest import SECRET
 from servers import Postgres, Server
+from yaoshi.accounts.queries import held
+from yaoshi.bootstrap import OPERATOR, build
+from yaoshi.sessions.models import LoginSession
+from yaoshi.settings import Mode, Settings
 
 pytestmark = pytest.mark.attacks
 LIMITS_ABOVE = {
@@ -80,6 +85,33 @@ def test_x01_of_200_registrations_of_one_name_one_wins(pair: tuple[Server, Serve
     assert until_settled(calls[0]).status_code == 409
     assert pair[0].login("racer").json()["user"]["id"]
     assert pair[1].login("racer").status_code == 200
+
+
+def test_a_password_change_ends_a_session_that_is_just_being_opened(
+    pair: tuple[Server, Server], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    user_id = pair[0].register("astride").json()["user"]["id"]
+    monkeypatch.setenv("YAOSHI_INSTANCE_DIR", str(pair[0].instance))
+    where = pair[0].extra.get("DATABASE_URL", f"sqlite:///{pair[0].instance / 'yaoshi.db'}")
+    house = build(Settings(mode=Mode.DEVELOPMENT, database_url=where))
+
+    def change() -> None:
+        with house.db.write(OPERATOR) as work:
+            house.passwords.replace(work, user_id, "changed")
+            house.sessions.end_all(work, user_id)
+
+    house.keys.open(OPERATOR)
+    with ThreadPoolExecutor(1) as other:
+        with house.db.write(OPERATOR) as work:
+            assert held(work, user_id)
+            session = house.sessions.open(work, user_id).session_id
+            changed = other.submit(change)
+            time.sleep(0.5)  # long enough to slip past a sign-in that holds nothing
+        changed.result()
+    with house.db.read() as db:
+        ended = select(LoginSession.ended_at).where(LoginSession.id == session)
+        assert db.scalar(ended)
+    house.close()
 
 
 def test_x01_u14_crossed_and_look_alike_registrations_leave_one_owner(pair: tuple[Server, Server]) -> None:

@@ -8,7 +8,7 @@ from sqlalchemy import Connection, bindparam, or_, select
 
 from yaoshi.accounts.models import User
 from yaoshi.accounts.policy import Handle, HandleKind, fold_email, phone_key
-from yaoshi.core.db import Database, Prepared, read_instant
+from yaoshi.core.db import Database, Prepared, Work, read_instant
 
 MOST_TWINS = 20
 
@@ -59,6 +59,7 @@ _BY_HANDLE = Prepared(
     .limit(MOST_TWINS)
 )
 _BY_ID = select(*_ACCOUNT).where(User.id == bindparam("id"))
+_HELD = _BY_ID.with_for_update(key_share=True)
 
 
 def by_handle(db: Database, handle: Handle) -> Account | None:
@@ -76,6 +77,16 @@ def by_handle(db: Database, handle: Handle) -> Account | None:
 def by_id(db: Connection, user_id: int) -> Account | None:
     """Return the account with this id."""
     row = db.execute(_BY_ID, {"id": user_id}).first()
+    return _account(row) if row else None
+
+
+def held(work: Work, user_id: int) -> Account | None:
+    """Return the account with this id as it stays until `work` ends.
+
+    What is decided by it (a session opened, a password replaced) then comes before or after a parallel change of the
+    account, never astride it.
+    """
+    row = work.db.execute(_HELD, {"id": user_id}).first()
     return _account(row) if row else None
 
 

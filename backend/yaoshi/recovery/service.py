@@ -110,7 +110,7 @@ class Recovery:
 
     def _settle(self, caller: Caller, tried: Try, user_id: int, digest: str) -> None:
         with self._db.write(caller) as work:
-            now = accounts.by_id(work.db, user_id)
+            now = accounts.held(work, user_id)
             if now is None or now.disabled_at is not None or not self._codes.win(work, tried):
                 raise CodeRejected()
             self._passwords.replace(work, user_id, digest)

@@ -80,7 +80,7 @@ class SignIn:
 
             with self._db.write(caller) as work:
                 # Between reading and writing the world may change: is this very hash still the password?
-                now = accounts.by_id(work.db, account.profile.id if account else 0)
+                now = accounts.held(work, account.profile.id if account else 0)
                 outcome = judge_signin(
                     password_ok=checked.right
                     and account is not None
