@@ -81,11 +81,7 @@ def by_id(db: Connection, user_id: int) -> Account | None:
 
 
 def held(work: Work, user_id: int) -> Account | None:
-    """Return the account with this id as it stays until `work` ends.
-
-    What is decided by it (a session opened, a password replaced) then comes before or after a parallel change of the
-    account, never astride it.
-    """
+    """Return the account with this id as it stays until `work` ends: no parallel change comes astride."""
     row = work.db.execute(_HELD, {"id": user_id}).first()
     return _account(row) if row else None
 

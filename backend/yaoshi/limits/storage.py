@@ -60,13 +60,10 @@ class Memory(Storage):
         """Return whether counting works."""
         return True
 
-    def reset(self) -> int:
-        """Forget every count; return how many there were."""
-        with self._turn:
-            forgotten, self._counts = len(self._counts), {}
-            return forgotten
+    def reset(self) -> None:
+        """Forget every count."""
+        self._counts = {}
 
     def clear(self, key: str) -> None:
         """Forget one count."""
-        with self._turn:
-            self._counts.pop(key, None)
+        self._counts.pop(key, None)
