@@ -30,8 +30,8 @@ EXE = ".exe" if os.name == "nt" else ""
 PYTHON = SCRIPTS / ("python" + EXE)
 ADDRESSES = ("://", "--index-url", "--find-links")
 SET_UP_SECONDS = 600
-DEBIAN = ("postgresql", "wrk")
-LINTED = ("dev.py", "backend", "benchmarks")
+DEBIAN = ("postgresql", "wrk", "chromium", "fonts-noto-cjk", "nodejs", "npm")
+LINTED = ("dev.py", "backend", "benchmarks", "examples")
 
 TIERS = {
     "fast": "not attacks and not postgres and not timing",

@@ -30,7 +30,10 @@ PASSWORD = "Secret123"
 CORES = os.cpu_count() or 1
 ABOVE = {
     f"YAOSHI_LIMIT_{name}": "1000000000/hour"
-    for name in ("REGISTER_ADDRESS", "LOGIN_PAIR", "LOGIN_ADDRESS", "LOGIN_ACCOUNT", "RESET_ADDRESS", "RESET_ACCOUNT")
+    for name in (
+        *("REGISTER_ADDRESS", "LOGIN_PAIR", "LOGIN_ADDRESS", "LOGIN_ACCOUNT"),
+        *("RESET_ADDRESS", "RESET_ACCOUNT", "REFRESH_SESSION"),
+    )
 }
 TUTORIAL = ("flask-jwt-extended", "flask-sqlalchemy", "gunicorn")
 SEED = """
@@ -38,6 +41,7 @@ import sys
 from datetime import UTC, datetime
 from sqlalchemy import insert
 from yaoshi.accounts.models import User
+from yaoshi.accounts.queries import Profile
 from yaoshi.bootstrap import OPERATOR, build
 from yaoshi.settings import load
 house = build(load()[0])
@@ -45,13 +49,29 @@ house.open()
 with house.passwords.hashing() as hashing:
     digest = hashing.hash(sys.argv[2])
 with house.db.write(OPERATOR) as work:
-    work.db.execute(insert(User.__table__), [
+    if sys.argv[3]: work.db.execute(insert(User.__table__), [
         {"id": n, "username": f"user{n}", "email": f"user{n}@example.com", "password_hash": digest, "role": "unauth",
          "created_at": work.now, "username_key": f"user{n}", "username_skeleton": f"user{n}",
          "email_key": f"user{n}@example.com"} for n in range(1, int(sys.argv[1]) + 1)])
     for n in range(1, int(sys.argv[1]) + 1):
-        print(house.sessions.open(work, n).access_token)
+        profile = Profile(n, f"user{n}", f"user{n}@example.com", None, "unauth", None, work.now)
+        tokens = house.sessions.open(work, profile)
+        print(tokens.access_token, tokens.refresh_token)
 house.close()
+"""
+BARE_UPDATES = """
+import sqlite3, sys, time
+db = sqlite3.connect(sys.argv[1], isolation_level=None)
+for pragma in ("journal_mode=WAL", "synchronous=FULL"):
+    db.execute(f"PRAGMA {pragma}")
+ids = [row[0] for row in db.execute("SELECT id FROM sessions")]
+count, began = 0, time.perf_counter()
+while time.perf_counter() - began < float(sys.argv[2]):
+    db.execute("BEGIN IMMEDIATE")
+    db.execute("UPDATE sessions SET counter = counter + 1 WHERE id = ?", (ids[count % len(ids)],))
+    db.execute("COMMIT")
+    count += 1
+print(count / (time.perf_counter() - began))
 """
 
 
@@ -79,7 +99,8 @@ def main() -> int:
         print("bench needs wrk: python dev.py system-packages --install", file=sys.stderr)
         return 2
     with tempfile.TemporaryDirectory(prefix="yaoshi-bench-") as folder:
-        results = [*measure_me(Path(folder), arguments), *measure_hashing(Path(folder), arguments)]
+        place = Path(folder)
+        results = [*measure_me(place, arguments), measure_refresh(place, arguments), *measure_hashing(place, arguments)]
     results.append(measure_start())
     for result in results:
         print("{what:<34} {ours:>10} {theirs:>12} {ratio:>7}   must {must}, aim {aim}".format(**result))
@@ -114,6 +135,30 @@ def measure_me(folder: Path, arguments: argparse.Namespace) -> list[dict[str, ob
         row("me HS256 / tutorial", middle["HS256"], middle["tutorial"], "≥ 3", "5", spread["tutorial"]),
         row("memory after load, MB PSS", memory, 1, "≤ 130", "100", ""),
     ]
+
+
+def measure_refresh(folder: Path, arguments: argparse.Namespace) -> dict[str, object]:
+    """Compare refreshes on one core with a bare loop of one-row updates, as durable, on a like database."""
+    environment = installation(folder / "refresh", {})
+    seed(folder / "refresh", environment)
+    shutil.copy(folder / "refresh" / "yaoshi.db", folder / "bare.db")
+    pin = ["taskset", "-c", "0"] if shutil.which("taskset") else []
+    server = start(yaoshi_command, environment, "0")
+    rates: dict[str, list[float]] = {"bare": [], "refresh": []}
+    for number in range(arguments.rounds):
+        bare_loop = [*pin, sys.executable, "-c", BARE_UPDATES, str(folder / "bare.db"), str(arguments.seconds)]
+        rates["bare"].append(float(subprocess.run(bare_loop, check=True, capture_output=True, text=True).stdout))
+        if number:
+            server.stop()
+            seed(folder / "refresh", environment, users=False)
+            server = start(yaoshi_command, environment, "0")
+        wrk_ = ["taskset", "-c", "1", "wrk", "-c16"] if pin and CORES > 1 else ["wrk", "-c16"]
+        tokens = folder / "refresh" / "refresh-tokens"
+        rates["refresh"].append(spoken(wrk_, "refresh.lua", server.port, arguments.seconds, tokens))
+    server.stop()
+    spread = f"{min(rates['refresh']):.0f}-{max(rates['refresh']):.0f}"
+    middle = {name: statistics.median(values) for name, values in rates.items()}
+    return row("refresh / bare one-row updates", middle["refresh"], middle["bare"], "≥ 0.5", "0.8", spread)
 
 
 def measure_hashing(folder: Path, arguments: argparse.Namespace) -> list[dict[str, object]]:
@@ -175,11 +220,13 @@ def installation(folder: Path, extra: dict[str, str]) -> dict[str, str]:
     return environment
 
 
-def seed(folder: Path, environment: dict[str, str]) -> Path:
-    """Make users with one session each; return the file of their tokens."""
-    command = [sys.executable, "-c", SEED, str(USERS), PASSWORD]
+def seed(folder: Path, environment: dict[str, str], *, users: bool = True) -> Path:
+    """Make users, unless they are there, with one session each; return the file of their access tokens."""
+    command = [sys.executable, "-c", SEED, str(USERS), PASSWORD, "users" if users else ""]
     made = subprocess.run(command, cwd=BACKEND, env=environment, check=True, capture_output=True, text=True)
-    (folder / "tokens").write_text(made.stdout, encoding="ascii")
+    pairs = [line.split() for line in made.stdout.splitlines()]
+    for place, name in enumerate(("tokens", "refresh-tokens")):
+        (folder / name).write_text("".join(f"{pair[place]}\n" for pair in pairs), encoding="ascii")
     return folder / "tokens"
 
 

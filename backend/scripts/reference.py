@@ -11,7 +11,7 @@ from pathlib import Path
 
 from yaoshi import __version__
 from yaoshi.app import contracts_of
-from yaoshi.core.config import environment_name
+from yaoshi.core.sources import environment_name
 from yaoshi.settings import Settings
 from yaoshi.web.openapi import describe
 from yaoshi.web.problems import catalogue

@@ -33,13 +33,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 @pytest.fixture(autouse=True)
 def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     for name in list(os.environ):
-        if name.startswith("YAOSHI_") or name in (
+        if name.startswith(("YAOSHI_", "VAULT_", "SECRET_KEY", "JWT_SECRET_KEY")) or name in (
             "FLASK_ENV",
             "FLASK_DEBUG",
-            "SECRET_KEY",
-            "JWT_SECRET_KEY",
             "DATABASE_URL",
             "DEBUG",
+            "CREDENTIALS_DIRECTORY",
         ):
             monkeypatch.delenv(name)
     monkeypatch.setenv("YAOSHI_INSTANCE_DIR", str(tmp_path))
@@ -184,8 +183,8 @@ def start_server(tmp_path: Path) -> Iterator[Callable[..., Server]]:
     """Start real servers, each a process of its own; two may share one instance folder."""
     servers: list[Server] = []
 
-    def start(instance: Path | None = None, **environment: str) -> Server:
-        server = Server(instance or tmp_path / "instance", environment)
+    def start(instance: Path | None = None, *, workers: int = 1, **environment: str) -> Server:
+        server = Server(instance or tmp_path / "instance", environment, workers=workers)
         servers.append(server)
         return server
 

@@ -54,9 +54,10 @@ def yaoshi(instance: Path, *arguments: str, **extra: str) -> subprocess.Complete
 class Server:
     """One `yaoshi serve` on a port of its own; `say` speaks to it."""
 
-    def __init__(self, instance: Path, extra: dict[str, str]) -> None:
+    def __init__(self, instance: Path, extra: dict[str, str], *, threads: int = 12, workers: int = 1) -> None:
         instance.mkdir(parents=True, exist_ok=True)
         self.instance, self.extra, self.port = instance, extra, free_port()
+        self.sizes = ["--threads", str(threads), "--workers", str(workers)]
         self.url = f"http://127.0.0.1:{self.port}"
         self.log = instance / f"server-{self.port}.log"
         self.start()
@@ -64,7 +65,7 @@ class Server:
     def start(self) -> None:
         upgraded = yaoshi(self.instance, "db", "upgrade", **self.extra)
         assert upgraded.returncode == 0, upgraded.stderr
-        command = [sys.executable, "-m", "yaoshi.cli.main", "serve", "--port", str(self.port), "--threads", "12"]
+        command = [sys.executable, "-m", "yaoshi.cli.main", "serve", "--port", str(self.port), *self.sizes]
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
                 command,

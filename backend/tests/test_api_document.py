@@ -34,8 +34,10 @@ def document(tmp_path_factory: pytest.TempPathFactory) -> Any:
     folder: Path = tmp_path_factory.mktemp("document")
     url = f"sqlite:///{folder / 'yaoshi.db'}"
     upgrade(url)
-    above: dict[str, Any] = dict.fromkeys(LimitSettings.model_fields, "1000000/hour")
-    house = bootstrap.build(Settings(mode=Mode.PRODUCTION, secret_key=SECRET, database_url=url, **CHEAP, **above))
+    above: dict[str, Any] = {name: "1000000/hour" for name in LimitSettings.model_fields if name.startswith("limit_")}
+    house = bootstrap.build(
+        Settings(mode=Mode.PRODUCTION, secret_key=SECRET, jwt_secret_key="", database_url=url, **CHEAP, **above)
+    )
     yield schemathesis.openapi.from_wsgi("/openapi.json", create_app(house))
     house.close()
 

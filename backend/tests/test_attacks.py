@@ -100,11 +100,12 @@ def test_a_password_change_ends_a_session_that_is_just_being_opened(
             house.passwords.replace(work, user_id, "changed")
             house.sessions.end_all(work, user_id)
 
-    house.keys.open(OPERATOR)
+    house.ring.open(OPERATOR)
     with ThreadPoolExecutor(1) as other:
         with house.db.write(OPERATOR) as work:
-            assert held(work, user_id)
-            session = house.sessions.open(work, user_id).session_id
+            account = held(work, user_id)
+            assert account
+            session = house.sessions.open(work, account.profile).session_id
             changed = other.submit(change)
             time.sleep(0.5)  # long enough to slip past a sign-in that holds nothing
         changed.result()

@@ -36,7 +36,7 @@ REFUSED = {
     "rate": ({"YAOSHI_LIMIT_LOGIN_PAIR": "often"}, "YAOSHI_LIMIT_LOGIN_PAIR"),
     "proxies": ({"YAOSHI_TRUSTED_PROXIES": "example.com"}, "YAOSHI_TRUSTED_PROXIES"),
     "public-url": ({"PUBLIC_URL": "javascript:alert(1)"}, "PUBLIC_URL"),
-    "file": ({"SECRET_KEY": "", "SECRET_KEY_FILE": "/nowhere"}, "SECRET_KEY_FILE"),
+    "file": ({"SECRET_KEY": "", "SECRET_KEY_FILE": "/nowhere"}, "SECRET_KEY: the file"),
 }
 
 

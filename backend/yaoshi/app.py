@@ -12,18 +12,21 @@ from yaoshi.accounts.routes import routes as accounts
 from yaoshi.bootstrap import House
 from yaoshi.core.errors import Kind, Problem, SettingsRefused
 from yaoshi.core.phrases import Phrase
+from yaoshi.keys.routes import routes as keys
 from yaoshi.ops.routes import install_api_page
 from yaoshi.ops.routes import routes as ops
 from yaoshi.passwords.routes import routes as passwords
 from yaoshi.recovery.routes import development as recovery_in_development
 from yaoshi.recovery.routes import routes as recovery
+from yaoshi.sessions.routes import routes as sessions
 from yaoshi.signin.routes import routes as signin
 from yaoshi.signup.routes import routes as signup
 from yaoshi.web import access, headers, problems
 from yaoshi.web.callers import Callers, is_local, parse_networks
+from yaoshi.web.cookies import CookieWay
 from yaoshi.web.endpoint import Contract, Routes
 
-ROUTES: tuple[Routes, ...] = (signup, signin, accounts, passwords, recovery, ops)
+ROUTES: tuple[Routes, ...] = (signup, signin, sessions, accounts, passwords, recovery, keys, ops)
 MOST_COOKIE, MOST_AUTHORIZATION, MOST_ADDRESS = 8192, 16384, 4096
 
 
@@ -67,12 +70,11 @@ def create_app(house: House) -> Flask:
 
     app.before_request(at_the_door)
     access.install(app, access.AccessLog())
-    headers.install(
-        app,
-        frozenset(settings.cors_origins),
-        development=settings.development,
-        https=settings.public_url.startswith("https://"),
-    )
+    https = settings.public_url.startswith("https://")
+    origins = frozenset(settings.cors_origins)
+    headers.install(app, headers.pages_of(origins, development=settings.development), https=https)
+    own = headers.pages_of(origins | {settings.public_url}, development=settings.development)
+    app.extensions["yaoshi.cookies"] = CookieWay(own, https=https or not settings.development)
     problems.install(app, settings.public_url)
     contracts = contracts_of(development=settings.development)
     Routes.install(app, contracts)

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 
 from yaoshi import instance
 from yaoshi.accounts.service import Accounts
@@ -10,13 +11,16 @@ from yaoshi.codes.service import Codes
 from yaoshi.core.db import Database, open_engines
 from yaoshi.core.secretbox import SecretBox
 from yaoshi.core.types import Caller, Clock, SystemClock
+from yaoshi.keys.ring import KeyRing
 from yaoshi.keys.service import Keys
 from yaoshi.limits.service import Limiter
+from yaoshi.limits.storage import Memory, Shared
 from yaoshi.ops.installation import Installation
 from yaoshi.passwords.change import PasswordChange
 from yaoshi.passwords.service import Passwords
 from yaoshi.recovery.service import Recovery
 from yaoshi.sessions.service import Sessions
+from yaoshi.sessions.tokens import RefreshTokens
 from yaoshi.settings import Settings
 from yaoshi.signin.service import SignIn
 from yaoshi.signup.service import SignUp
@@ -32,6 +36,7 @@ class House:
     settings: Settings
     clock: Clock
     db: Database
+    ring: KeyRing
     keys: Keys
     limiter: Limiter
     accounts: Accounts
@@ -52,7 +57,7 @@ class House:
         self.installation.check()
         if not self.settings.development:
             self.installation.mark_served(OPERATOR)
-        self.keys.open(OPERATOR)
+        self.ring.open(OPERATOR)
         self.passwords.learn_mix()
 
     def close(self) -> None:
@@ -67,20 +72,23 @@ def build(settings: Settings, clock: Clock | None = None) -> House:
     clock = clock or SystemClock()
     reader, writer = open_engines(instance.database_url(settings))
     db = Database(reader, writer, clock, announce)
-    box = SecretBox(settings.secret_key)
+    box = SecretBox(*settings.secrets)
     resend = (
         RESEND[settings.development] if settings.resend_seconds is None else timedelta(seconds=settings.resend_seconds)
     )
-    keys = Keys(db, clock, box, settings)
-    limiter = Limiter(settings)
+    ring = KeyRing(db, clock, box, settings)
+    keys = Keys(ring, clock, settings)
+    shared = settings.counters == "database"
+    limiter = Limiter(settings, Shared(db, partial(box.digest, "counters")) if shared else Memory())
     accounts = Accounts(settings, all_roles_open=settings.development)
     codes = Codes(box, resend=resend)
-    sessions = Sessions(db, clock, keys, settings)
+    sessions = Sessions(db, clock, keys, limiter, RefreshTokens(box), settings)
     passwords = Passwords(db, box, settings)
     return House(
         settings=settings,
         clock=clock,
         db=db,
+        ring=ring,
         keys=keys,
         limiter=limiter,
         accounts=accounts,

@@ -47,7 +47,7 @@ def folder() -> Path:
 
 def with_own_secret(settings: Settings) -> Settings:
     """Return `settings` with a SECRET_KEY: in development one of our making, kept so that a restart logs nobody out."""
-    if settings.secret_key:
+    if settings.secrets:
         return settings
     path = folder() / _SECRET_NAME
     try:
@@ -59,7 +59,8 @@ def with_own_secret(settings: Settings) -> Settings:
             file.write(random.token(48))
             file.flush()
             os.fsync(file.fileno())
-    make_private(path)
+    if path.is_symlink() or not make_private(path) or (hasattr(os, "getuid") and path.stat().st_uid != os.getuid()):
+        raise SettingsRefused(f"{path} must be a plain file of your own that nobody else can read. Mend or remove it.")
     kept = path.read_text(encoding="ascii").strip()
     if not kept:
         path.unlink()

@@ -43,10 +43,11 @@ def demand_stated_mode(settings: Settings) -> None:
         )
 
 
-def serve(settings: Settings, host: str, port: int, threads: int | None = None) -> None:
+def serve(settings: Settings, host: str, port: int, threads: int | None = None, workers: int = 1) -> None:
     """Serve until SIGTERM or Ctrl-C, then finish the requests at hand. Raises SettingsRefused."""
     if settings.development and host not in ("127.0.0.1", "localhost", "::1"):
         raise SettingsRefused(f"Development mode serves this machine only, not {host}. Set FLASK_ENV=production.")
+    settings = _shared_among(settings, workers)
     _demand_free(host, port)
     house = build(settings)
     try:
@@ -69,7 +70,7 @@ def serve(settings: Settings, host: str, port: int, threads: int | None = None) 
         address=host,
         port=port,
         interface=Interfaces.RSGI if behind_proxy else Interfaces.WSGI,
-        workers=1,
+        workers=workers,
         blocking_threads=1 if behind_proxy else threads,
         http=HTTPModes.http1,
         http1_settings=HTTP1Settings(max_buffer_size=64 * 1024, header_read_timeout=10_000),
@@ -87,6 +88,7 @@ def keep_house(house: House) -> None:
         while not stop.wait(HOUSEKEEPING_SECONDS):
             try:
                 house.installation.purge(OPERATOR)
+                house.ring.keep(OPERATOR)
                 house.passwords.learn_mix()
             except Problem as problem:
                 click.echo(f"warning: housekeeping waits: {problem.code}", err=True)
@@ -111,6 +113,21 @@ def notices(settings: Settings) -> list[str]:
             " as large."
         )
     return said
+
+
+def _shared_among(settings: Settings, workers: int) -> Settings:
+    """Return the settings of `workers` processes, which the environment hands to them. Raises SettingsRefused."""
+    if workers == 1:
+        return settings
+    if settings.counters == "memory":
+        raise SettingsRefused(
+            f"YAOSHI_COUNTERS=memory counts in one process, not in {workers}: leave it out, or say database."
+        )
+    hash_workers = settings.hash_workers
+    if "hash_workers" not in settings.model_fields_set:
+        hash_workers = max(1, hash_workers // workers)
+    os.environ["YAOSHI_COUNTERS"], os.environ["YAOSHI_HASH_WORKERS"] = "database", str(hash_workers)
+    return settings.model_copy(update={"counters": "database", "hash_workers": hash_workers})
 
 
 def _say_hello(house: House, host: str, port: int) -> None:

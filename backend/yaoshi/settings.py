@@ -11,12 +11,13 @@ from pydantic_settings import NoDecode
 
 from yaoshi.accounts.settings import AccountSettings
 from yaoshi.codes.service import CodeSettings
-from yaoshi.core.config import environment_name
+from yaoshi.core.config import SecretList
 from yaoshi.core.errors import SettingsRefused
+from yaoshi.core.sources import environment_name
 from yaoshi.keys.settings import KeySettings
 from yaoshi.limits.settings import LimitSettings
 from yaoshi.passwords.service import PasswordSettings
-from yaoshi.sessions.service import SessionSettings
+from yaoshi.sessions.settings import SessionSettings
 from yaoshi.web.callers import parse_networks
 
 LEAST_SECRET_NBYTES = 32
@@ -45,7 +46,7 @@ _WELL_KNOWN = [
     "default",
 ]
 _DEBUG_FLAGS = ("FLASK_DEBUG", "DEBUG", "TESTING", "FLASK_TESTING", "PROFILE", "FLASK_PROFILE")
-_OUR_OWN = {"YAOSHI_INSTANCE_DIR"}
+_OUR_OWN = {"YAOSHI_INSTANCE_DIR", "YAOSHI_SECRETS_DIR", "YAOSHI_VAULT_SECRET"}
 _Listed = Annotated[tuple[str, ...], NoDecode]
 
 
@@ -65,6 +66,10 @@ class DoorSettings(KeySettings):
     secret_key: str = Field("", validation_alias="SECRET_KEY", repr=False)
     """The installation's one secret, 32 bytes or more: code peppers and sealing keys are derived from it.
     Make one: `python -c "import secrets; print(secrets.token_urlsafe(48))"`. Development makes its own."""
+
+    secret_keys: SecretList = Field((), validation_alias="SECRET_KEYS", repr=False)
+    """Instead of SECRET_KEY, several, newest first, separated by commas or blanks: what an older one sealed is still
+    opened, until `yaoshi secrets rotate` and the sessions' idle time have passed."""
 
     database_url: str = Field("", validation_alias="DATABASE_URL", repr=False)
     """`sqlite:///name.db` (relative: in the instance folder) or `postgresql://user:password@host/name`.
@@ -102,6 +107,11 @@ class Settings(DoorSettings, AccountSettings, CodeSettings, LimitSettings, Passw
     """All of it. Services receive it as their own group."""
 
     @property
+    def secrets(self) -> tuple[str, ...]:
+        """Return the installation's secrets, newest first; empty when none is given."""
+        return self.secret_keys or tuple(filter(None, [self.secret_key]))
+
+    @property
     def development(self) -> bool:
         """Whether this is the developer's own machine."""
         return self.mode is Mode.DEVELOPMENT
@@ -120,6 +130,9 @@ def load(default_mode: Mode | None = None, env_file: Path | None = None) -> tupl
         settings = Settings(**given)
     except ValidationError as error:
         raise SettingsRefused(" ".join(map(_told, error.errors(include_url=False, include_input=False)))) from None
+    for one, several in (("secret_key", "secret_keys"), ("jwt_secret_key", "jwt_secret_keys")):
+        if getattr(settings, one) and getattr(settings, several):
+            raise SettingsRefused(f"{one.upper()} and {several.upper()} are both set: leave one out.")
     if settings.development:
         settings, warnings = _without_weak_secrets(settings)
         return settings, warnings + _misspelt()
@@ -141,13 +154,7 @@ def weakness(secret: str) -> str | None:
 
 
 def _refuse_unsafe(settings: Settings) -> None:
-    make = 'Make one: python -c "import secrets; print(secrets.token_urlsafe(48))"'
-    if reason := weakness(settings.secret_key):
-        raise SettingsRefused(f"SECRET_KEY {reason}. {make}")
-    if settings.jwt_secret_key and (reason := weakness(settings.jwt_secret_key)):
-        raise SettingsRefused(f"JWT_SECRET_KEY {reason}. {make}, or leave it out: the server then makes its own key.")
-    if settings.jwt_secret_key == settings.secret_key:
-        raise SettingsRefused("JWT_SECRET_KEY and SECRET_KEY must differ: one secret serves one purpose.")
+    _refuse_weak_secrets(settings)
     for name in _DEBUG_FLAGS:
         if os.environ.get(name, "").lower() not in ("", "0", "false", "no", "off"):
             raise SettingsRefused(f"{name} is set: production never runs with debug flags. Unset it.")
@@ -158,15 +165,39 @@ def _refuse_unsafe(settings: Settings) -> None:
             )
 
 
+def _refuse_weak_secrets(settings: Settings) -> None:
+    make = 'Make one: python -c "import secrets; print(secrets.token_urlsafe(48))"'
+    own, shared = settings.secrets, settings.shared_secrets
+    services = [credential.partition(":")[2] for credential in settings.introspection_credentials]
+    judged = (
+        ("SECRET_KEYS" if settings.secret_keys else "SECRET_KEY", own or ("",), make),
+        (
+            "JWT_SECRET_KEYS" if settings.jwt_secret_keys else "JWT_SECRET_KEY",
+            shared,
+            f"{make}, or leave it out: the server then makes its own key",
+        ),
+        ("YAOSHI_INTROSPECTION_CREDENTIALS (name:secret)", services, make),
+    )
+    for name, secrets, way_out in judged:
+        for reason in filter(None, map(weakness, secrets)):
+            raise SettingsRefused(f"{name} {reason}. {way_out}.")
+    if set(own) & set(shared):
+        raise SettingsRefused("JWT_SECRET_KEY and SECRET_KEY must differ: one secret serves one purpose.")
+
+
 def _without_weak_secrets(settings: Settings) -> tuple[Settings, list[str]]:
     """Development runs on secrets of its own where the given ones are weak: old tokens signed by them stay void."""
-    names = {"secret_key": "SECRET_KEY", "jwt_secret_key": "JWT_SECRET_KEY"}
-    weak = [field for field in names if getattr(settings, field) and weakness(getattr(settings, field))]
+    blank: dict[str, Any] = {"secret_key": "", "secret_keys": (), "jwt_secret_key": "", "jwt_secret_keys": ()}
+    weak = [
+        field
+        for field, none in blank.items()
+        if any(map(weakness, filter(None, [getattr(settings, field)] if none == "" else getattr(settings, field))))
+    ]
     if not weak:
         return settings, []
-    listed = " and ".join(names[field] for field in weak)
+    listed = " and ".join(field.upper() for field in weak)
     warning = f"{listed}: too weak, not used (development makes its own; production would refuse to start)."
-    return settings.model_copy(update=dict.fromkeys(weak, "")), [warning]
+    return settings.model_copy(update={field: blank[field] for field in weak}), [warning]
 
 
 def _misspelt() -> list[str]:

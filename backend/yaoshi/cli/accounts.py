@@ -31,7 +31,7 @@ def accounts() -> None:
 @click.option("--role", type=str, help="Only accounts of this role.")
 def list_accounts(limit: int, after: int, role: str | None) -> None:
     """List accounts by id."""
-    with _house() as house, house.db.read() as db:
+    with open_house() as house, house.db.read() as db:
         wanted = select(User.id).where(User.id > after).order_by(User.id).limit(limit)
         ids = db.scalars(wanted.where(User.role == role) if role else wanted).all()
         for user_id in ids:
@@ -46,7 +46,7 @@ def list_accounts(limit: int, after: int, role: str | None) -> None:
 @click.argument("name")
 def show(name: str) -> None:
     """Show one account."""
-    with _house() as house:
+    with open_house() as house:
         click.echo(_line(_find(house, name)))
 
 
@@ -64,7 +64,7 @@ def create(username: str, email: str, phone: str | None, role: str) -> None:
     found: list[Fault] = [*faults, *more, *still_more, *judge(plain, "password")]
     if found:
         raise InvalidRequest(found)
-    with _house() as house:
+    with open_house() as house:
         with house.passwords.hashing() as hashing:
             digest = hashing.hash(plain)
         new = NewAccount(name, address, number.spelled if number else None, Role.UNAUTH)
@@ -80,7 +80,7 @@ def create(username: str, email: str, phone: str | None, role: str) -> None:
 @click.argument("role", type=_ROLES)
 def set_role(name: str, role: str) -> None:
     """Give an account a role; it holds from the account's next request on."""
-    with _house() as house:
+    with open_house() as house:
         account = _find(house, name)
         with house.db.write(OPERATOR) as work:
             house.accounts.set_role(work, account.profile.id, Role(role))
@@ -91,7 +91,7 @@ def set_role(name: str, role: str) -> None:
 @click.argument("name")
 def disable(name: str) -> None:
     """Shut an account: its sessions and codes end now."""
-    with _house() as house:
+    with open_house() as house:
         account = _find(house, name)
         with house.db.write(OPERATOR) as work:
             house.accounts.disable(work, account.profile.id)
@@ -104,7 +104,7 @@ def disable(name: str) -> None:
 @click.argument("name")
 def enable(name: str) -> None:
     """Open a shut account again."""
-    with _house() as house:
+    with open_house() as house:
         account = _find(house, name)
         with house.db.write(OPERATOR) as work:
             house.accounts.enable(work, account.profile.id)
@@ -115,7 +115,7 @@ def enable(name: str) -> None:
 @click.argument("name")
 def end_sessions(name: str) -> None:
     """Sign an account out everywhere."""
-    with _house() as house:
+    with open_house() as house:
         account = _find(house, name)
         with house.db.write(OPERATOR) as work:
             house.sessions.end_all(work, account.profile.id)
@@ -127,7 +127,7 @@ def end_sessions(name: str) -> None:
 @click.option("--channel", type=click.Choice(["email", "phone"]), default="email", show_default=True)
 def reset(name: str, channel: str) -> None:
     """Make a reset code for a bound contact, show it once, and sign the account out everywhere."""
-    with _house() as house:
+    with open_house() as house:
         account = _find(house, name)
         contact = account.profile.email if channel == "email" else account.profile.phone
         if not contact:
@@ -143,7 +143,8 @@ def reset(name: str, channel: str) -> None:
 
 
 @contextmanager
-def _house() -> Iterator[House]:
+def open_house() -> Iterator[House]:
+    """Yield the house of this process's settings, its database of this version. Raises SettingsRefused."""
     house = build(settings_of_process())
     try:
         house.installation.check_version()

@@ -12,6 +12,8 @@ from yaoshi import __version__, instance
 from yaoshi.bootstrap import OPERATOR, build
 from yaoshi.cli.accounts import accounts
 from yaoshi.cli.doctor import examine
+from yaoshi.cli.keys import keys
+from yaoshi.cli.secrets import secrets
 from yaoshi.core.db import sqlite_path
 from yaoshi.core.errors import Problem, SettingsRefused
 from yaoshi.server import demand_stated_mode, serve, settings_of_process
@@ -38,18 +40,20 @@ def cli() -> None:
     """Yaoshi 钥匙: the authentication backend that you own."""
 
 
-cli.add_command(accounts)
+for group in (accounts, keys, secrets):
+    cli.add_command(group)
 
 
 @cli.command("serve")
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option("--port", default=5000, show_default=True, type=click.IntRange(1, 65535))
 @click.option("--threads", type=click.IntRange(1, 512), help="Requests worked on at once. Default: from the cores.")
-def serve_command(host: str, port: int, threads: int | None) -> None:
+@click.option("--workers", default=1, show_default=True, type=click.IntRange(1, 64), help="Processes that serve.")
+def serve_command(host: str, port: int, threads: int | None, workers: int) -> None:
     """Serve, in production unless FLASK_ENV says otherwise."""
     settings = settings_of_process()
     demand_stated_mode(settings)
-    serve(settings, host, port, threads)
+    serve(settings, host, port, threads, workers)
 
 
 @cli.command()

@@ -1,14 +1,19 @@
 """What every group of settings shares. A room owns its group; `settings.py` gathers them all."""
 
-import os
-from collections.abc import Mapping
-from pathlib import Path
-from typing import Any
+import re
+from typing import Annotated
 
-from pydantic.fields import FieldInfo
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic import BeforeValidator
+from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
-from yaoshi.core.errors import SettingsRefused
+from yaoshi.core.sources import Files, Vault
+
+
+def _apart(value: object) -> object:
+    return tuple(filter(None, re.split(r"[\s,]+", value))) if isinstance(value, str) else value
+
+
+SecretList = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_apart)]
 
 
 class Group(BaseSettings):
@@ -33,38 +38,5 @@ class Group(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Look in this order: arguments, the environment, `NAME_FILE`, the .env file."""
-        return init_settings, env_settings, _NamedFiles(settings_cls, os.environ), dotenv_settings
-
-
-class _NamedFiles(PydanticBaseSettingsSource):
-    """Reads `NAME` from the file that `NAME_FILE` names, as container secrets are given."""
-
-    def __init__(self, settings_cls: type[BaseSettings], environ: Mapping[str, str]) -> None:
-        super().__init__(settings_cls)
-        self._environ = environ
-
-    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
-        """Return the file's text without its last line end. Raises SettingsRefused when it can't be read."""
-        name = environment_name(field_name, field)
-        path = self._environ.get(name + "_FILE")
-        if not path:
-            return None, field_name, False
-        try:
-            return Path(path).read_text(encoding="utf-8").rstrip("\r\n"), field_name, False
-        except (OSError, UnicodeDecodeError):
-            raise SettingsRefused(f"{name}_FILE names a file that can't be read: {path}") from None
-
-    def __call__(self) -> dict[str, Any]:
-        """Return every value that a named file gives."""
-        found = {}
-        for field_name, field in self.settings_cls.model_fields.items():
-            value, _, _ = self.get_field_value(field, field_name)
-            if value is not None:
-                found[field_name] = value
-        return found
-
-
-def environment_name(field_name: str, field: FieldInfo) -> str:
-    """Return the environment variable that sets a field."""
-    return str(field.validation_alias or f"YAOSHI_{field_name.upper()}")
+        """Look in this order: arguments, the environment (a .env file has joined it), files, Vault."""
+        return init_settings, env_settings, Files(settings_cls), Vault(settings_cls)

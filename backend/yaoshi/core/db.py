@@ -15,13 +15,14 @@ from pathlib import Path
 from typing import Any, cast
 
 from sqlalchemy import (
+    URL,
     Connection,
     DateTime,
     Dialect,
     Engine,
+    Executable,
     Insert,
     MetaData,
-    Select,
     String,
     Table,
     TypeDecorator,
@@ -76,6 +77,14 @@ def read_instant(value: Any) -> datetime | None:
     return value.astimezone(UTC) if value.tzinfo else value.replace(tzinfo=UTC)
 
 
+def stored_instant(value: datetime, dialect: Dialect) -> Any:
+    """Return `value` as `dialect` keeps it: for statements that go to the driver as they are."""
+    return _INSTANT.process_bind_param(value, dialect)
+
+
+_INSTANT = Instant()
+
+
 class Model(DeclarativeBase):
     """The base of every table."""
 
@@ -83,6 +92,29 @@ class Model(DeclarativeBase):
     metadata = MetaData(
         naming_convention={"ix": "ix_%(table_name)s_%(column_0_N_name)s", "fk": "fk_%(table_name)s_%(column_0_name)s"}
     )
+
+
+class Prepared:
+    """A statement compiled once and put to the driver as it is: for what every request, sign-in or refresh does.
+
+    Values go in and rows come out as the driver has them: instants as `stored_instant` and `read_instant` have them.
+    """
+
+    def __init__(self, statement: Executable) -> None:
+        self._statement = statement
+        self._compiled: dict[str, tuple[SQLCompiler, dict[str, Any]]] = {}
+
+    def put(self, connection: Any, dialect: Dialect, values: dict[str, Any]) -> Any:
+        """Run it on a driver's `connection` in the words of `dialect`; return the driver's cursor."""
+        if dialect.name not in self._compiled:
+            made = cast(SQLCompiler, self._statement.compile(dialect=dialect))  # type: ignore[attr-defined]
+            self._compiled[dialect.name] = made, dict(made.params)
+        compiled, fixed = self._compiled[dialect.name]
+        values = fixed | values
+        cursor = connection.cursor()
+        named = compiled.positiontup
+        cursor.execute(compiled.string, values if named is None else [values[name] for name in named])
+        return cursor
 
 
 @dataclass(slots=True)
@@ -94,31 +126,13 @@ class Work:
     caller: Caller
     facts: list[Event] = field(default_factory=list)
 
+    def put(self, statement: Prepared, values: dict[str, Any]) -> Any:
+        """Run a prepared statement in this transaction; return the driver's cursor."""
+        return statement.put(self.db.connection.driver_connection, self.db.dialect, values)
+
     def record(self, fact: Event) -> None:
         """Keep `fact`; it is announced in this very transaction."""
         self.facts.append(fact)
-
-
-class Prepared:
-    """A question compiled once and put to the driver as it is: for the reads that every request or sign-in makes.
-
-    Values go in and rows come out as the driver has them: instants as `Instant` stores them.
-    """
-
-    def __init__(self, question: Select[*tuple[Any, ...]]) -> None:
-        self._question = question
-        self._compiled: dict[str, tuple[SQLCompiler, dict[str, Any]]] = {}
-
-    def spoken(self, dialect: Dialect, values: dict[str, Any]) -> tuple[str, Any]:
-        """Return the text in the words of `dialect`, and the values as its driver takes them."""
-        if dialect.name not in self._compiled:
-            compiled = self._question.compile(dialect=dialect)
-            self._compiled[dialect.name] = compiled, dict(compiled.params)
-        compiled, fixed = self._compiled[dialect.name]
-        values = fixed | values
-        if compiled.positiontup is None:
-            return compiled.string, values
-        return compiled.string, [values[name] for name in compiled.positiontup]
 
 
 class Database:
@@ -128,6 +142,8 @@ class Database:
         self.reader, self.writer = reader, writer
         self._clock, self._announce = clock, announce
         self._own = threading.local()
+        self._opening = threading.Lock()
+        self._quick: Engine | None = None
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
@@ -152,12 +168,22 @@ class Database:
         finally:
             _writing.reset(mark)
 
+    @contextmanager
+    def quick(self) -> Iterator[Connection]:
+        """Yield a transaction that is acknowledged before it is on the disk: for counts, which a power cut may lose.
+
+        It never begins inside a write: on SQLite it would wait for that very lock.
+        """
+        with self._opening:
+            if self._quick is None:
+                self._quick = open_quick(self.writer.url)
+        with self._storage(), self._quick.begin() as connection:
+            yield connection
+
     def ask(self, question: "Prepared", values: dict[str, Any]) -> list[Any]:
         """Return the rows of a prepared question; it sees what was committed before it began."""
         with self._storage(), self._asking() as connection:
-            cursor = connection.cursor()
-            cursor.execute(*question.spoken(self.reader.dialect, values))
-            return list(cursor.fetchall())
+            return list(question.put(connection, self.reader.dialect, values).fetchall())
 
     @contextmanager
     def _asking(self) -> Iterator[Any]:
@@ -186,8 +212,8 @@ class Database:
 
     def close(self) -> None:
         """Let go of every connection."""
-        self.reader.dispose()
-        self.writer.dispose()
+        for engine in filter(None, (self.reader, self.writer, self._quick)):
+            engine.dispose()
 
 
 def insert_into(model: type[Model]) -> Insert:
@@ -209,14 +235,24 @@ def open_engines(url: str) -> tuple[Engine, Engine]:
     if make_url(url).get_backend_name() == "sqlite":
         writer = create_engine(url, pool_size=1, max_overflow=0, pool_timeout=WRITE_WAIT_SECONDS)
         reader = create_engine(url, pool_size=8, max_overflow=56)
-        _tune(writer, "BEGIN IMMEDIATE", query_only=False)
-        _tune(reader, "BEGIN", query_only=True)
+        _tune(writer, "BEGIN IMMEDIATE", "synchronous=FULL")
+        _tune(reader, "BEGIN", "query_only=ON")
         return reader, writer
     engine = create_engine(url, pool_size=8, max_overflow=24, pool_pre_ping=True, pool_timeout=WRITE_WAIT_SECONDS)
     return engine.execution_options(postgresql_readonly=True), engine
 
 
-def _tune(engine: Engine, begin: str, *, query_only: bool) -> None:
+def open_quick(url: URL) -> Engine:
+    """Return an engine whose commits do not wait for the disk; a crash of this process alone loses nothing."""
+    if url.get_backend_name() == "sqlite":
+        engine = create_engine(url, pool_size=1, max_overflow=0, pool_timeout=WRITE_WAIT_SECONDS)
+        _tune(engine, "BEGIN IMMEDIATE", "synchronous=NORMAL")
+        return engine
+    options = {"options": "-c synchronous_commit=off"}
+    return create_engine(url, connect_args=options, pool_pre_ping=True, pool_timeout=WRITE_WAIT_SECONDS)
+
+
+def _tune(engine: Engine, begin: str, own: str) -> None:
     @event.listens_for(engine, "connect")
     def _connect(connection: Any, _record: ConnectionPoolEntry) -> None:
         connection.isolation_level = None
@@ -224,9 +260,8 @@ def _tune(engine: Engine, begin: str, *, query_only: bool) -> None:
         for pragma in (
             f"busy_timeout={WRITE_WAIT_SECONDS * 1000}",
             "journal_mode=WAL",
-            "synchronous=FULL",
             "foreign_keys=ON",
-            f"query_only={'ON' if query_only else 'OFF'}",
+            own,
         ):
             connection.execute(f"PRAGMA {pragma}")
 

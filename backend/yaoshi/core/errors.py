@@ -33,12 +33,14 @@ class Fault:
 class Problem(Exception):
     """A refusal that its caller can act on. `code` is for ever: renaming one breaks clients.
 
-    `retry_after` is in whole seconds and only given with LIMITED and UNAVAILABLE.
+    `retry_after` is in whole seconds and only given with LIMITED and UNAVAILABLE; `challenge` is the scheme by which
+    an UNAUTHENTICATED caller may prove itself.
     """
 
     kind: ClassVar[Kind]
     code: ClassVar[str]
     phrase: ClassVar[Phrase]
+    challenge: ClassVar[str] = "Bearer"
 
     def __init__(self, faults: Sequence[Fault] = (), *, retry_after: int | None = None) -> None:
         super().__init__(self.code)

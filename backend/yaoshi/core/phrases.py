@@ -36,6 +36,8 @@ FAULTS = {
     "missing": Phrase("{field} is required.", "{field}不能为空。"),
     "not_a_string": Phrase("{field} must be text.", "{field}必须是字符串。"),
     "not_json": Phrase("{field} is not valid JSON.", "{field}不是有效的 JSON。"),
+    "not_a_form": Phrase("{field} is not a valid form.", "{field}不是有效的表单。"),
+    "unknown_member": Phrase("{field} holds a member that is not known here.", "{field}包含未知字段。"),
     "not_an_object": Phrase("{field} must be a JSON object.", "{field}必须是 JSON 对象。"),
     "too_long": Phrase("{field} is too long: {most} characters at most.", "{field}过长，最多 {most} 个字符。"),
     "too_short": Phrase("{field} is too short: {least} characters at least.", "{field}过短，至少 {least} 个字符。"),

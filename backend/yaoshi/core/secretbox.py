@@ -1,4 +1,4 @@
-"""Keys derived from SECRET_KEY, and sealing of what the database must not show."""
+"""Keys derived from the installation's secret, and sealing of what the database must not show."""
 
 import hmac
 from hashlib import sha256
@@ -14,35 +14,54 @@ _NONCE_NBYTES = 12
 
 
 class Unsealable(Exception):
-    """The sealed bytes were made with another SECRET_KEY, or were altered."""
+    """The sealed bytes were made with a secret that is not ours, or were altered."""
 
 
 class SecretBox:
-    """Gives every purpose a key of its own, all from one SECRET_KEY. Nothing derived is ever stored."""
+    """Gives every purpose a key of its own, all from one secret. Nothing derived is ever stored.
 
-    def __init__(self, secret_key: str) -> None:
-        self._root = secret_key.encode()
-        self._keys: dict[str, bytes] = {}
+    Of several secrets the first, the newest, seals and digests; what an older one made is still opened and known.
+    """
 
-    def key(self, purpose: str) -> bytes:
-        """Return 32 bytes that only `purpose` uses. Source: RFC 5869."""
-        if purpose not in self._keys:
-            self._keys[purpose] = HKDF(SHA256(), 32, salt=b"yaoshi", info=purpose.encode()).derive(self._root)
-        return self._keys[purpose]
+    def __init__(self, newest: str, *older: str) -> None:
+        self._roots = [secret.encode() for secret in (newest, *older)]
+        self._keys: dict[str, list[bytes]] = {}
 
     def digest(self, purpose: str, *parts: str) -> str:
         """Return the hex HMAC-SHA256 of `parts` under the key of `purpose`; parts can't run into each other."""
-        message = b"".join(len(part.encode()).to_bytes(4, "big") + part.encode() for part in parts)
-        return hmac.new(self.key(purpose), message, sha256).hexdigest()
+        return _digest(self._keys_of(purpose)[0], parts)
+
+    def knows(self, digest: str, purpose: str, *parts: str) -> bool:
+        """Return whether `digest` is that of `parts` under any of the secrets; the time taken tells nothing."""
+        return any([hmac.compare_digest(digest, _digest(key, parts)) for key in self._keys_of(purpose)])
 
     def seal(self, purpose: str, plain: bytes) -> bytes:
         """Return `plain` under AES-256-GCM, nonce first. Source: NIST SP 800-38D."""
         nonce = random.nbytes(_NONCE_NBYTES)
-        return nonce + AESGCM(self.key(purpose)).encrypt(nonce, plain, purpose.encode())
+        return nonce + AESGCM(self._keys_of(purpose)[0]).encrypt(nonce, plain, purpose.encode())
 
     def unseal(self, purpose: str, sealed: bytes) -> bytes:
         """Return what `seal` hid. Raises Unsealable."""
-        try:
-            return AESGCM(self.key(purpose)).decrypt(sealed[:_NONCE_NBYTES], sealed[_NONCE_NBYTES:], purpose.encode())
-        except (InvalidTag, ValueError) as error:
-            raise Unsealable(purpose) from error
+        return self.unsealed(purpose, sealed)[0]
+
+    def unsealed(self, purpose: str, sealed: bytes) -> tuple[bytes, bool]:
+        """Return what `seal` hid, and whether the newest secret hid it. Raises Unsealable."""
+        for age, key in enumerate(self._keys_of(purpose)):
+            try:
+                plain = AESGCM(key).decrypt(sealed[:_NONCE_NBYTES], sealed[_NONCE_NBYTES:], purpose.encode())
+            except (InvalidTag, ValueError):
+                continue
+            return plain, age == 0
+        raise Unsealable(purpose)
+
+    def _keys_of(self, purpose: str) -> list[bytes]:
+        """Return 32 bytes from each secret that only `purpose` uses, newest first. Source: RFC 5869."""
+        if purpose not in self._keys:
+            info = purpose.encode()
+            self._keys[purpose] = [HKDF(SHA256(), 32, salt=b"yaoshi", info=info).derive(root) for root in self._roots]
+        return self._keys[purpose]
+
+
+def _digest(key: bytes, parts: tuple[str, ...]) -> str:
+    message = b"".join(len(part.encode()).to_bytes(4, "big") + part.encode() for part in parts)
+    return hmac.new(key, message, sha256).hexdigest()

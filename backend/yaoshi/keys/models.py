@@ -9,10 +9,11 @@ from yaoshi.core.db import Model
 
 
 class SigningKey(Model):
-    """One key pair. The highest number signs; every key of the table verifies.
+    """One key pair. It is published when it is made, signs from `signs_from` on until a newer one does, and verifies
+    until the last token that it signed is over, or until an operator retires it.
 
-    `number` counts from 1 and is the primary key, so that of two processes that start at once only one makes key 1.
-    The sealed half opens with SECRET_KEY alone.
+    `number` counts from 1 and is the primary key, so that of two processes that make the next key one does. The
+    sealed half opens with the installation's secret alone, and is emptied when the key is over.
     """
 
     __tablename__ = "signing_keys"
@@ -23,3 +24,5 @@ class SigningKey(Model):
     public_jwk: Mapped[str] = mapped_column(Text)
     sealed_private: Mapped[bytes] = mapped_column(LargeBinary)
     created_at: Mapped[datetime]
+    signs_from: Mapped[datetime]
+    retired_at: Mapped[datetime | None]

@@ -3,27 +3,17 @@
 import base64
 import json
 import re
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from joserfc import jws
-from joserfc.jwk import ECKey, OctKey
-from joserfc.jws import JWSRegistry
-from sqlalchemy import insert, select
-from sqlalchemy.exc import IntegrityError
 
-from yaoshi.core.db import Database
-from yaoshi.core.errors import SettingsRefused
-from yaoshi.core.secretbox import SecretBox, Unsealable
-from yaoshi.core.types import Caller, Clock
-from yaoshi.keys.models import SigningKey
+from yaoshi.core.types import Clock
+from yaoshi.keys.ring import Key, KeyRing
 from yaoshi.keys.settings import KeySettings
 
-PURPOSE = "signing keys"
 LEEWAY = timedelta(seconds=30)
-_RELOAD_AFTER = timedelta(seconds=5)
 _MOST_LENGTH = 4096
 _COMPACT = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+")
 _USER_ID = re.compile(r"[1-9][0-9]{0,17}")
@@ -34,77 +24,54 @@ class TokenRefused(Exception):
     """The token is not one of ours, or not for now. Why is nobody's business."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Key:
-    kid: str
-    algorithm: str
-    material: OctKey | ECKey
-    check: Any
+class AccessToken(NamedTuple):
+    """What a token that is ours says; instants in whole seconds since 1970."""
 
-    @classmethod
-    def of(cls, kid: str, algorithm: str, material: OctKey | ECKey) -> "_Key":
-        """Bind a key to its one algorithm."""
-        return cls(kid, algorithm, material, JWSRegistry(algorithms=[algorithm]).get_alg(algorithm))
+    user_id: int
+    session_id: str
+    issued_at: int
+    expires_at: int
 
 
 class Keys:
-    """Signs with the newest key; verifies with the key that the token names, by that key's own algorithm."""
+    """Signs with the key whose turn it is; verifies with the key that the token names, by that key's own algorithm."""
 
-    def __init__(self, db: Database, clock: Clock, box: SecretBox, settings: KeySettings) -> None:
-        self._db, self._clock, self._box, self._settings = db, clock, box, settings
-        self._keys: dict[str, _Key] = {}
-        self._newest: _Key | None = None
-        self._loaded_at: datetime | None = None
+    def __init__(self, ring: KeyRing, clock: Clock, settings: KeySettings) -> None:
+        self._ring, self._clock, self._settings = ring, clock, settings
         self._ours = (settings.public_url, settings.audience)
         self._checked = lru_cache(maxsize=2048)(self._check)
         self._named = lru_cache(maxsize=64)(self._read_header)
-        if settings.jwt_secret_key:
-            key = OctKey.import_key(settings.jwt_secret_key.encode())
-            self._newest = _Key.of("shared", "HS256", key)
-            self._keys = {"shared": self._newest}
 
-    def open(self, caller: Caller) -> None:
-        """Load the keys, making the first one in a new installation.
-
-        Raises SettingsRefused when SECRET_KEY is not the one that sealed them.
-        """
-        if self._settings.jwt_secret_key:
-            return
-        self._load()
-        if self._newest is None:
-            self._make(caller)
-            self._load()
-
-    def sign(self, user_id: int, session_id: str, now: datetime, lifetime: timedelta) -> str:
-        """Return an access token. Source: RFC 9068 §2."""
-        key = self._newest
-        if key is None:
-            raise RuntimeError("sign before open")
+    def sign(self, user_id: int, session_id: str, now: datetime, expires_at: datetime) -> str:
+        """Return an access token that ends at `expires_at`, cut to whole seconds. Source: RFC 9068 §2."""
+        key = self._ring.signer()
         claims = {
             "iss": self._settings.public_url,
             "aud": self._settings.audience,
             "sub": str(user_id),
             "sid": session_id,
             "iat": int(now.timestamp()),
-            "exp": int((now + lifetime).timestamp()),
+            "exp": int(expires_at.timestamp()),
         }
         header = {"alg": key.algorithm, "typ": "at+jwt", "kid": key.kid}
         payload = json.dumps(claims, separators=(",", ":")).encode()
         return jws.serialize_compact(header, payload, key.material, algorithms=[key.algorithm])
 
-    def verify(self, token: str) -> tuple[int, str]:
-        """Return (user id, session id) of a token that is ours and in its time.
+    def verify(self, token: str) -> AccessToken:
+        """Return what a token says that is ours and in its time.
 
-        A small cache skips the signature of strings already checked, never the time. Raises TokenRefused.
-        Source: RFC 8725 §3.
+        A small cache skips the signature of strings already checked, never the time and never the key's own end.
+        Raises TokenRefused. Source: RFC 8725 §3.
         """
-        claims = self._checked(token)
+        kid, said = self._checked(token)
         now = self._clock.now().timestamp()
-        if claims["exp"] <= now or claims["iat"] > now + LEEWAY.total_seconds():
+        if said.expires_at <= now or said.issued_at > now + LEEWAY.total_seconds():
             raise TokenRefused()
-        return int(claims["sub"]), claims["sid"]
+        if self._ring.verifier(kid) is None:
+            raise TokenRefused()
+        return said
 
-    def _check(self, token: str) -> dict[str, Any]:
+    def _check(self, token: str) -> tuple[str, AccessToken]:
         if len(token) > _MOST_LENGTH or not _COMPACT.fullmatch(token):
             raise TokenRefused()
         signed, _, signature = token.rpartition(".")
@@ -117,59 +84,17 @@ class Keys:
             raise TokenRefused()
         if (claims["iss"], claims["aud"]) != self._ours or not _USER_ID.fullmatch(claims["sub"]):
             raise TokenRefused()
-        return claims
+        return key.kid, AccessToken(int(claims["sub"]), claims["sid"], claims["iat"], claims["exp"])
 
-    def _read_header(self, head: str) -> _Key:
+    def _read_header(self, head: str) -> Key:
         header = _members(_decoded(head))
         # Exactly these members: crit, b64, jku, jwk, x5u, x5c and whatever comes next are refused unread.
         if header.keys() != {"alg", "typ", "kid"} or header["typ"] != "at+jwt" or not isinstance(header["kid"], str):
             raise TokenRefused()
-        key = self._key(header["kid"])
-        if header["alg"] != key.algorithm:
+        key = self._ring.verifier(header["kid"])
+        if key is None or header["alg"] != key.algorithm:
             raise TokenRefused()
         return key
-
-    def _key(self, kid: str) -> _Key:
-        # Another process may have made it; strangers who invent names must not make us reload each time.
-        stale = self._loaded_at is not None and self._clock.now() - self._loaded_at > _RELOAD_AFTER
-        if kid not in self._keys and stale:
-            self._load()
-        if kid not in self._keys:
-            raise TokenRefused()
-        return self._keys[kid]
-
-    def _load(self) -> None:
-        with self._db.read() as db:
-            rows = db.execute(select(SigningKey.__table__).order_by(SigningKey.number)).all()
-        try:
-            loaded = [
-                _Key.of(row.kid, row.algorithm, ECKey.import_key(self._box.unseal(PURPOSE, row.sealed_private)))
-                for row in rows
-            ]
-        except Unsealable:
-            raise SettingsRefused(
-                "SECRET_KEY is not the one that sealed this database's signing keys: restore the old SECRET_KEY."
-            ) from None
-        self._keys = {key.kid: key for key in loaded}
-        self._newest = loaded[-1] if loaded else None
-        self._loaded_at = self._clock.now()
-
-    def _make(self, caller: Caller) -> None:
-        key = ECKey.generate_key("P-256")
-        try:
-            with self._db.write(caller) as work:
-                work.db.execute(
-                    insert(SigningKey).values(
-                        number=1,
-                        kid=key.thumbprint(),
-                        algorithm="ES256",
-                        public_jwk=json.dumps(key.as_dict(private=False), sort_keys=True),
-                        sealed_private=self._box.seal(PURPOSE, key.as_pem(private=True)),
-                        created_at=work.now,
-                    )
-                )
-        except IntegrityError:
-            return  # another process made it at the same moment: theirs is loaded
 
 
 def _decoded(part: str) -> bytes:

@@ -1,1 +1,1 @@
-"""Counters against guessing and flooding. Plumbing: knows keys and numbers, never who someone is. Owns no table yet."""
+"""Counters against guessing and flooding. Knows keys and numbers, never who someone is. Owns `limit_counters`."""

@@ -13,7 +13,7 @@ from yaoshi.core.errors import Kind, Problem
 from yaoshi.core.phrases import Phrase
 from yaoshi.core.types import Caller
 from yaoshi.limits.settings import LimitSettings
-from yaoshi.limits.storage import Memory
+from yaoshi.limits.storage import Counters
 
 SHARED_FACTOR = 10
 
@@ -38,14 +38,15 @@ class Attempt:
 
 
 class Limiter:
-    """Counts in fixed windows that begin with the first try. One process; shared counters come with more."""
+    """Counts in fixed windows that begin with the first try."""
 
-    def __init__(self, settings: LimitSettings) -> None:
-        self._storage = Memory()
-        self._windows = FixedWindowRateLimiter(self._storage)
+    def __init__(self, settings: LimitSettings, storage: Counters) -> None:
+        self._storage = storage
+        self._windows = FixedWindowRateLimiter(storage)
         self._rates = {
-            name.removeprefix("limit_"): parse(rate)
-            for name, rate in settings.model_dump(include=set(LimitSettings.model_fields)).items()
+            name.removeprefix("limit_"): parse(getattr(settings, name))
+            for name in LimitSettings.model_fields
+            if name.startswith("limit_")
         }
 
     @contextmanager
@@ -71,6 +72,14 @@ class Limiter:
     def spend(self, attempt: Attempt, name: str, *key: str) -> None:
         """Spend one of the counter `name` under `key`. Raises TooManyAttempts; earlier counts of the attempt return."""
         self._spend(attempt, self._rates[name], " ".join((name, *key)))
+
+    def is_spent(self, attempt: Attempt, name: str, *key: str) -> TooManyAttempts | None:
+        """Spend one like `spend`; where the counter is used up return the refusal, for whom it may not concern."""
+        try:
+            self.spend(attempt, name, *key)
+        except TooManyAttempts as refusal:
+            return refusal
+        return None
 
     def _spend(self, attempt: Attempt, rate: RateLimitItem, key: str) -> None:
         if not self._windows.hit(rate, key):

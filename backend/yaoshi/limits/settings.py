@@ -1,6 +1,6 @@
 """How often things may be tried."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from limits import parse
 from pydantic import AfterValidator
@@ -36,3 +36,10 @@ class LimitSettings(Group):
 
     limit_reset_account: Rate = "5/hour"
     """Reset codes asked for one account and channel."""
+
+    limit_refresh_session: Rate = "60/minute"
+    """Refresh tokens traded in one session; the same answer given again costs nothing."""
+
+    counters: Literal["memory", "database"] | None = None
+    """Where attempts are counted: `memory` of the one process, or the `database` that all processes share.
+    Default: memory for one process, the database for several."""

@@ -8,8 +8,17 @@ from yaoshi.audit import models as _audit
 from yaoshi.codes import models as _codes
 from yaoshi.core.db import Model
 from yaoshi.keys import models as _keys
+from yaoshi.limits import storage as _limits
 from yaoshi.ops import installation as _installation
 from yaoshi.sessions import models as _sessions
 
 metadata = Model.metadata
-TABLES = (_accounts.User, _audit.AuditEntry, _codes.Code, _keys.SigningKey, _installation.Mark, _sessions.LoginSession)
+TABLES = (
+    _accounts.User,
+    _audit.AuditEntry,
+    _codes.Code,
+    _keys.SigningKey,
+    _limits.Counter,
+    _installation.Mark,
+    _sessions.LoginSession,
+)

@@ -12,7 +12,7 @@ from yaoshi.core.errors import SettingsRefused
 from yaoshi.core.types import Caller
 from yaoshi.sessions.service import Sessions
 
-HEAD = "0001"
+HEAD = "0002"
 KEEP = timedelta(days=1)
 _SERVED = "served_in_production"
 # Read by hand: the migration library takes a sixth of a second to load, and serving needs nothing else of it.

@@ -12,7 +12,11 @@ from yaoshi.core.db import Model
 
 
 class LoginSession(Model):
-    """One signed-in device. It lives while `ended_at` is null and `expires_at` lies ahead."""
+    """One signed-in device. It lives while `ended_at` is null and `expires_at`, which nothing moves, lies ahead.
+
+    `counter` is the number of the newest refresh token, given out at `rotated_at`; no token is kept, none can leak
+    from here.
+    """
 
     __tablename__ = "sessions"
     __table_args__ = (Index(None, "user_id", "ended_at"),)
@@ -25,3 +29,5 @@ class LoginSession(Model):
     ended_at: Mapped[datetime | None]
     device: Mapped[str] = mapped_column(String(512))
     address: Mapped[str] = mapped_column(String(45))
+    counter: Mapped[int] = mapped_column(server_default="0")
+    rotated_at: Mapped[datetime | None]

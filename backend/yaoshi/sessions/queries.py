@@ -1,15 +1,16 @@
-"""The question that every signed-in request asks: does this session live, and whose is it?"""
+"""Questions about sessions; the first is the one that every signed-in request asks."""
 
 from datetime import datetime
+from typing import NamedTuple
 
-from sqlalchemy import Integer, String, bindparam, select
+from sqlalchemy import Connection, Integer, String, bindparam, select
 
 from yaoshi.accounts.models import User
 from yaoshi.accounts.queries import PROFILE, Profile, read_profile
-from yaoshi.core.db import Database, Instant, Prepared
+from yaoshi.core.db import Database, Prepared, Work, read_instant, stored_instant
 from yaoshi.sessions.models import LoginSession
+from yaoshi.sessions.policy import Standing
 
-_INSTANT = Instant()
 _LIVING = Prepared(
     select(*PROFILE)
     .join(LoginSession, LoginSession.user_id == User.id)
@@ -21,10 +22,66 @@ _LIVING = Prepared(
         User.disabled_at.is_(None),
     )
 )
+_STANDING = Prepared(
+    select(
+        LoginSession.user_id,
+        User.role,
+        User.disabled_at,
+        LoginSession.counter,
+        LoginSession.rotated_at,
+        LoginSession.created_at,
+        LoginSession.last_seen_at,
+        LoginSession.expires_at,
+        LoginSession.ended_at,
+    )
+    .join(User, LoginSession.user_id == User.id)
+    .where(LoginSession.id == bindparam("session_id", type_=String))
+)
+_OPEN = (
+    select(
+        LoginSession.id,
+        LoginSession.device,
+        LoginSession.address,
+        LoginSession.created_at,
+        LoginSession.last_seen_at,
+        LoginSession.expires_at,
+    )
+    .where(LoginSession.user_id == bindparam("user_id"), LoginSession.ended_at.is_(None))
+    .where(LoginSession.expires_at > bindparam("now"))
+    .order_by(LoginSession.created_at.desc(), LoginSession.id.desc())
+)
+
+
+class Device(NamedTuple):
+    """One open session, as its owner sees it."""
+
+    id: str
+    device: str
+    address: str
+    created_at: datetime
+    last_seen_at: datetime
+    expires_at: datetime
 
 
 def living(db: Database, session_id: str, user_id: int, now: datetime) -> Profile | None:
     """Return the owner of a living session of an active account; one statement, by primary keys."""
-    stored = _INSTANT.process_bind_param(now, db.reader.dialect)
+    stored = stored_instant(now, db.reader.dialect)
     rows = db.ask(_LIVING, {"session_id": session_id, "user_id": user_id, "now": stored})
     return read_profile(rows[0]) if rows else None
+
+
+def standing(work: Work, session_id: str) -> Standing | None:
+    """Return how a session stands; one statement, by primary keys. None when there is none."""
+    row = work.put(_STANDING, {"session_id": session_id}).fetchone()
+    if row is None:
+        return None
+    user_id, role, disabled_at, counter, *instants = row
+    rotated, created, seen, expires, ended = map(read_instant, instants)
+    if created is None or seen is None or expires is None:
+        return None
+    return Standing(user_id, role, disabled_at is None, counter, rotated, created, seen, expires, ended)
+
+
+def open_sessions(db: Connection, user_id: int, now: datetime) -> list[Device]:
+    """Return the open sessions of an account, the newest first."""
+    return [Device(*row) for row in db.execute(_OPEN, {"user_id": user_id, "now": now})]

@@ -1,30 +1,44 @@
-"""Sessions: opened, asked, ended."""
+"""Sessions: opened, asked, refreshed, ended."""
 
+import hmac
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
+from typing import NamedTuple
 
-from pydantic import Field
-from sqlalchemy import delete, or_, update
+from sqlalchemy import bindparam, delete, or_, update
 
-from yaoshi.accounts.queries import Principal
+from yaoshi.accounts.queries import Principal, Profile
 from yaoshi.core import random
-from yaoshi.core.config import Group
-from yaoshi.core.db import Database, Work, insert_into
+from yaoshi.core.db import Database, Prepared, Work, insert_into, stored_instant
 from yaoshi.core.errors import Kind, Problem
 from yaoshi.core.phrases import Phrase
-from yaoshi.core.types import Clock
-from yaoshi.keys.service import Keys, TokenRefused
+from yaoshi.core.together import Together
+from yaoshi.core.types import Caller, Clock
+from yaoshi.keys.service import AccessToken, Keys, TokenRefused
+from yaoshi.limits.service import Limiter
 from yaoshi.sessions import queries
+from yaoshi.sessions.events import AllSessionsEnded, RefreshReplayed, SessionEnded
 from yaoshi.sessions.models import LoginSession
+from yaoshi.sessions.policy import Standing, Verdict, ends_at, judge_refresh
+from yaoshi.sessions.queries import Device
+from yaoshi.sessions.settings import SessionSettings
+from yaoshi.sessions.tokens import Presented, RefreshTokens
+
+MOST_SESSIONS = 10
+_EARLIER_PERMILLE = 50
 
 _OPEN = insert_into(LoginSession)
-
-
-class SessionSettings(Group):
-    """Settings of sessions."""
-
-    access_token_minutes: int = Field(12 * 60, ge=1, le=12 * 60)
-    """How long a sign-in lasts, in minutes. Every request asks the session anyway, so an end holds at once."""
+# Compare and swap: of many who hold the same token one moves the counter, and none does once the session is over.
+_MOVE = Prepared(
+    update(LoginSession)
+    .where(
+        LoginSession.id == bindparam("moved"),
+        LoginSession.counter == bindparam("from_counter"),
+        LoginSession.ended_at.is_(None),
+    )
+    .values(counter=LoginSession.counter + 1, rotated_at=bindparam("at"), last_seen_at=bindparam("at"))
+)
 
 
 class Unauthenticated(Problem):
@@ -34,40 +48,87 @@ class Unauthenticated(Problem):
     phrase = Phrase("Please sign in.", "请先登录。")
 
 
+class SessionIsOver(Problem):
+    """No usable refresh token, for whatever cause. One answer for every cause."""
+
+    kind, code = Kind.UNAUTHENTICATED, "session_ended"
+    phrase = Phrase("Your session has ended. Please sign in again.", "登录状态已失效，请重新登录。")
+
+
+class UnknownClient(Problem):
+    """The service that asks did not show a credential of ours."""
+
+    kind, code = Kind.UNAUTHENTICATED, "invalid_client"
+    phrase = Phrase("The service credential is wrong.", "服务凭据无效。")
+    challenge = 'Basic realm="introspection"'
+
+
+class NotOffered(Problem):
+    """The operator has not opened this door."""
+
+    kind, code = Kind.NOT_FOUND, "not_offered"
+    phrase = Phrase("This is not offered here.", "本服务未开放此功能。")
+
+
 @dataclass(frozen=True, slots=True)
 class Tokens:
-    """What a client takes away; `expires_in` is in whole seconds."""
+    """What a client takes away; times are in whole seconds from now."""
 
     session_id: str
     access_token: str
     expires_in: int
+    refresh_token: str
+    refresh_expires_in: int
+
+
+class _Earned(NamedTuple):
+    """What a refresh token earned: with a counter, that token of the session."""
+
+    verdict: Verdict
+    user_id: int = 0
+    counter: int | None = None
+    now: datetime = datetime.min  # noqa: DTZ901  # never read without a counter
+    end: datetime = datetime.min  # noqa: DTZ901
 
 
 class Sessions:
     """Alone writes the table `sessions`."""
 
-    def __init__(self, db: Database, clock: Clock, keys: Keys, settings: SessionSettings) -> None:
-        self._db, self._clock, self._keys = db, clock, keys
-        self._lifetime = timedelta(minutes=settings.access_token_minutes)
+    def __init__(
+        self, db: Database, clock: Clock, keys: Keys, limiter: Limiter, tokens: RefreshTokens, settings: SessionSettings
+    ) -> None:
+        self._db, self._clock, self._keys, self._limiter = db, clock, keys, limiter
+        self._tokens, self._settings, self._together = tokens, settings, Together(db)
+        self._grace = timedelta(seconds=settings.refresh_grace_seconds)
 
-    def open(self, work: Work, user_id: int) -> Tokens:
-        """Open a session for `user_id` on the caller's device."""
+    def open(self, work: Work, profile: Profile, *, replacing: str | None = None) -> Tokens:
+        """Open a session on the caller's device; the oldest beyond `MOST_SESSIONS` ends.
+
+        `replacing` is the refresh token that the device held until now: its session ends, so that nobody who planted
+        it shares what comes. Source: ASVS 7.2.4.
+        """
+        planted = self._tokens.read(replacing) if replacing else None
+        if planted:
+            self.end(work, planted.session_id, reason="replaced")
+        for surplus in queries.open_sessions(work.db, profile.id, work.now)[MOST_SESSIONS - 1 :]:
+            self.end(work, surplus.id, reason="too_many", user_id=profile.id)
         session_id = str(random.new_id(work.now))
-        work.db.execute(
-            _OPEN,
-            {
-                "id": session_id,
-                "user_id": user_id,
-                "created_at": work.now,
-                "last_seen_at": work.now,
-                "expires_at": work.now + self._lifetime,
-                "ended_at": None,
-                "device": work.caller.agent,
-                "address": work.caller.address,
-            },
-        )
-        token = self._keys.sign(user_id, session_id, work.now, self._lifetime)
-        return Tokens(session_id, token, int(self._lifetime.total_seconds()))
+        expires_at = work.now + self._settings.session_absolute_hours.lasts(profile.role)
+        row = {
+            "id": session_id,
+            "user_id": profile.id,
+            "created_at": work.now,
+            "last_seen_at": work.now,
+            "expires_at": expires_at,
+            "ended_at": None,
+            "device": work.caller.agent,
+            "address": work.caller.address,
+            "counter": 0,
+            "rotated_at": None,
+        }
+        work.db.execute(_OPEN, row)
+        idle = work.now + self._settings.session_idle_hours.lasts(profile.role)
+        return self._tokens_of(profile.id, session_id, 0, work.now, min(expires_at, idle))
 
     def authenticate(self, authorization: str | None) -> Principal:
         """Return who presents this Authorization header. Raises Unauthenticated.
@@ -76,14 +137,110 @@ class Sessions:
         """
         if not authorization or authorization[:7].lower() != "bearer ":
             raise Unauthenticated()
-        try:
-            user_id, session_id = self._keys.verify(authorization[7:])
-        except TokenRefused:
-            raise Unauthenticated() from None
-        profile = queries.living(self._db, session_id, user_id, self._clock.now())
-        if profile is None:
+        found = self.inspect(authorization[7:])
+        if found is None:
             raise Unauthenticated()
-        return Principal(session_id, profile)
+        return found[1]
+
+    def inspect(self, access_token: str) -> tuple[AccessToken, Principal] | None:
+        """Return what an access token says and whose it is, if it holds at this moment."""
+        try:
+            said = self._keys.verify(access_token)
+        except TokenRefused:
+            return None
+        profile = queries.living(self._db, said.session_id, said.user_id, self._clock.now())
+        return (said, Principal(said.session_id, profile)) if profile else None
+
+    def introspect(self, credential: str, access_token: str) -> tuple[AccessToken, Principal] | None:
+        """Return what `inspect` does, to a service with a `name:secret` of ours. Raises UnknownClient, NotOffered."""
+        known = self._settings.introspection_credentials
+        if not known:
+            raise NotOffered()
+        if not any([hmac.compare_digest(credential.encode(), one.encode()) for one in known]):
+            raise UnknownClient()
+        return self.inspect(access_token)
+
+    def refresh(self, caller: Caller, presented: str) -> Tokens:
+        """Trade a refresh token for the next pair. Raises SessionIsOver, TooManyAttempts.
+
+        Nothing is written for garbage, for a repeat, or for a session that is over already.
+        """
+        token = self._tokens.read(presented)
+        if token is None:
+            raise SessionIsOver()
+        with self._limiter.attempt() as attempt:
+            limited = self._limiter.is_spent(attempt, "refresh_session", token.session_id)
+            turn = partial(self._turn, token=token, limited=limited)
+            # Who loses the race for the counter looks again, and then finds it moved.
+            earned = self._together.run(caller, turn) or self._together.run(caller, turn)
+            if earned and earned.verdict is Verdict.ROTATE:
+                attempt.keep()
+        if earned and earned.verdict in (Verdict.STOLEN, Verdict.EXPIRED):
+            with self._db.write(caller) as work:
+                self.end(work, token.session_id, reason=earned.verdict.value)
+                if earned.verdict is Verdict.STOLEN:
+                    work.record(RefreshReplayed(user_id=earned.user_id, session_id=token.session_id))
+        if earned is None or earned.counter is None:
+            raise SessionIsOver()
+        return self._tokens_of(earned.user_id, token.session_id, earned.counter, earned.now, earned.end)
+
+    def _turn(self, work: Work, token: Presented, limited: Problem | None) -> "_Earned | None":
+        """Move the counter if the token earns it; None when somebody else moved it in between.
+
+        Repeats are free: only a rotation is refused with `limited`.
+        """
+        standing = queries.standing(work, token.session_id)
+        end = self._ends_at(standing) if standing else None
+        verdict = judge_refresh(token.counter, standing, now=work.now, end=end, grace=self._grace)
+        if standing is None or end is None:
+            return _Earned(verdict)
+        if verdict is Verdict.ROTATE:
+            if limited:
+                raise limited
+            at = stored_instant(work.now, work.db.dialect)
+            moved = work.put(_MOVE, {"moved": token.session_id, "from_counter": token.counter, "at": at})
+            if moved.rowcount != 1:
+                return None
+            end = self._ends_at(standing._replace(last_seen_at=work.now))
+        counter = {Verdict.ROTATE: token.counter + 1, Verdict.REPEAT: standing.counter}.get(verdict)
+        return _Earned(verdict, standing.user_id, counter, work.now, end)
+
+    def sign_out(self, caller: Caller, presented: str) -> None:
+        """End the session that an access token names, or any of its refresh tokens. Raises SessionIsOver."""
+        token = self._tokens.read(presented)
+        found = None if token else self.inspect(presented)
+        session_id = token.session_id if token else found[0].session_id if found else None
+        if session_id is None:
+            raise SessionIsOver()
+        with self._db.write(caller) as work:
+            if not self.end(work, session_id, reason="signed_out"):
+                raise SessionIsOver()
+
+    def sign_out_everywhere(self, caller: Caller, user_id: int) -> None:
+        """End every session of the account."""
+        with self._db.write(caller) as work:
+            self.end_all(work, user_id)
+            work.record(AllSessionsEnded(user_id=user_id))
+
+    def devices(self, user_id: int) -> list[Device]:
+        """Return the open sessions of an account, the newest first."""
+        with self._db.read() as db:
+            return queries.open_sessions(db, user_id, self._clock.now())
+
+    def end_one(self, caller: Caller, user_id: int, session_id: str) -> bool:
+        """End one session of the account; return whether there was such a one."""
+        with self._db.write(caller) as work:
+            return self.end(work, session_id, reason="ended", user_id=user_id)
+
+    def end(self, work: Work, session_id: str, *, reason: str, user_id: int | None = None) -> bool:
+        """End an open session, given `user_id` only if it is that account's; return whether it was ended."""
+        change = update(LoginSession).where(LoginSession.id == session_id, LoginSession.ended_at.is_(None))
+        if user_id is not None:
+            change = change.where(LoginSession.user_id == user_id)
+        owner = work.db.execute(change.values(ended_at=work.now).returning(LoginSession.user_id)).scalar()
+        if owner is not None:
+            work.record(SessionEnded(user_id=owner, session_id=session_id, reason=reason))
+        return owner is not None
 
     def end_all(self, work: Work, user_id: int) -> None:
         """End every session of the account; it holds for every request that begins after the commit."""
@@ -97,3 +254,23 @@ class Sessions:
         """Delete sessions that ended or expired before `before`; return how many."""
         over = or_(LoginSession.ended_at < before, LoginSession.expires_at < before)
         return work.db.execute(delete(LoginSession).where(over)).rowcount
+
+    def _ends_at(self, standing: Standing) -> datetime:
+        settings, role = self._settings, standing.role
+        return ends_at(
+            standing, idle=settings.session_idle_hours.lasts(role), absolute=settings.session_absolute_hours.lasts(role)
+        )
+
+    def _tokens_of(self, user_id: int, session_id: str, counter: int, now: datetime, end: datetime) -> Tokens:
+        # A few percent shorter, drawn each time: tabs that began together do not come back together.
+        life = timedelta(minutes=self._settings.access_token_minutes) * (
+            1 - random.between(0, _EARLIER_PERMILLE) / 1000
+        )
+        expires_at = min(now + life, end)
+        return Tokens(
+            session_id,
+            self._keys.sign(user_id, session_id, now, expires_at),
+            int(expires_at.timestamp()) - int(now.timestamp()),
+            self._tokens.write(session_id, counter),
+            int((end - now).total_seconds()),
+        )

@@ -1,16 +1,16 @@
 """The door where people sign in."""
 
-from typing import Literal
-
-from pydantic import BaseModel, Field
+from pydantic import Field
 
 from yaoshi.accounts.policy import read_handle
 from yaoshi.accounts.schemas import UserOut
 from yaoshi.core.errors import InvalidRequest, Overloaded
 from yaoshi.core.types import Caller
 from yaoshi.limits.service import TooManyAttempts
+from yaoshi.sessions.routes import TokensOut, give
 from yaoshi.signin.service import SignIn, WrongCredentials
 from yaoshi.web.bodies import PartA, Secret, Text
+from yaoshi.web.cookies import CrossSite, cookie_way
 from yaoshi.web.endpoint import Routes, public, use
 
 routes = Routes("/api/auth")
@@ -23,12 +23,9 @@ class LoginIn(PartA):
     password: Secret = Field(examples=["Secret123"])
 
 
-class SignedInOut(BaseModel):
+class SignedInOut(TokensOut):
     """What a client takes away."""
 
-    access_token: str
-    token_type: Literal["Bearer"] = "Bearer"  # noqa: S105  # the scheme's name
-    expires_in: int = Field(description="Seconds until the access token expires.")
     user: UserOut
 
 
@@ -38,13 +35,17 @@ class SignedInOut(BaseModel):
     guard=public,
     takes=LoginIn,
     gives=SignedInOut,
-    refuses=(InvalidRequest, WrongCredentials, TooManyAttempts, Overloaded),
+    refuses=(InvalidRequest, WrongCredentials, CrossSite, TooManyAttempts, Overloaded),
 )
 def login(caller: Caller, body: LoginIn) -> SignedInOut:
     """Sign in.
 
     Wrong in any way is one 401, a disabled account included. Too many failures are 429 with `Retry-After`; a success
-    returns only its own count.
+    returns only its own count. With `X-Yaoshi-Session: cookie`, from a page that may, the refresh token goes into a
+    cookie that no script can read, and the one that was there before is void.
     """
-    tokens, profile = use(SignIn).with_password(caller, read_handle(body.username), body.password)
-    return SignedInOut(access_token=tokens.access_token, expires_in=tokens.expires_in, user=UserOut.of(profile))
+    cookie = cookie_way().chosen()
+    held = cookie_way().read() if cookie else None
+    handle = read_handle(body.username)
+    tokens, profile = use(SignIn).with_password(caller, handle, body.password, replacing=held)
+    return SignedInOut(**give(tokens, cookie=cookie), user=UserOut.of(profile))

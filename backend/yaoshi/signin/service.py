@@ -64,8 +64,10 @@ class SignIn:
     def __init__(self, db: Database, limiter: Limiter, passwords: Passwords, sessions: Sessions) -> None:
         self._db, self._limiter, self._passwords, self._sessions = db, limiter, passwords, sessions
 
-    def with_password(self, caller: Caller, handle: Handle, plain: str) -> tuple[Tokens, Profile]:
-        """Sign in with a name and a password.
+    def with_password(
+        self, caller: Caller, handle: Handle, plain: str, *, replacing: str | None = None
+    ) -> tuple[Tokens, Profile]:
+        """Sign in with a name and a password; `replacing` is the refresh token that the device held until now.
 
         Raises TooManyAttempts, Overloaded, and WrongCredentials for every cause; the true one goes to the audit log.
         """
@@ -91,7 +93,7 @@ class SignIn:
                 if outcome is Outcome.ADMIT and now is not None:
                     if checked.fresh:
                         self._passwords.replace(work, now.profile.id, checked.fresh, replacing=now.password_hash)
-                    tokens = self._sessions.open(work, now.profile.id)
+                    tokens = self._sessions.open(work, now.profile, replacing=replacing)
                     work.record(SignedIn(user_id=now.profile.id, session_id=tokens.session_id))
                     return tokens, now.profile
                 work.record(SignInRefused(user_id=account.profile.id if account else None, reason=outcome.value))

@@ -1,8 +1,9 @@
-"""Reading request bodies: strictly JSON, then the form that the contract names, every fault told at once."""
+"""Reading request bodies: strictly JSON, or a form where a standard says so, every fault told at once."""
 
 import json
 from collections.abc import Callable, Sequence
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, ClassVar, TypeVar
+from urllib.parse import parse_qsl
 
 import orjson
 from flask import Request
@@ -14,14 +15,29 @@ from yaoshi.core.errors import Fault, InvalidRequest
 
 MOST_NBYTES = 64 * 1024
 MOST_DEPTH = 20
-_FORMS = {"application/json", "application/json;charset=utf-8", 'application/json;charset="utf-8"'}
+MOST_MEMBERS = 20
+JSON, FORM = "application/json", "application/x-www-form-urlencoded"
+_CHARSETS = ("", ";charset=utf-8", ';charset="utf-8"')
 
-Form = TypeVar("Form", bound="PartA")
+Form = TypeVar("Form", bound="Body")
 Text = Annotated[str, Field(strict=True, max_length=320)]
 Secret = Annotated[str, Field(strict=True, max_length=4096, repr=False)]
 
 
-class PartA(BaseModel):
+class Body(BaseModel):
+    """A request body: of which media type, and whether it may be left out."""
+
+    media: ClassVar[str] = JSON
+    optional: ClassVar[bool] = False
+
+
+class PartB(Body):
+    """A body of our own contract: unknown members are refused."""
+
+    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
+
+
+class PartA(Body):
     """A body of the frozen contract: unknown members are ignored, null and blank ones count as absent."""
 
     model_config = ConfigDict(extra="ignore", hide_input_in_errors=True)
@@ -51,16 +67,20 @@ def read_body(request: Request, form: type[Form]) -> Form:
 
     Raises UnsupportedMediaType, LengthRequired, RequestEntityTooLarge, or InvalidRequest naming every fault.
     """
-    _check_transport(request)
+    if form.optional and not request.content_length and "Transfer-Encoding" not in request.headers:
+        return form.model_validate({})
+    _check_transport(request, form.media)
+    read = _strict_json if form.media == JSON else _strict_form
     try:
-        return form.model_validate(_strict_json(request.get_data(cache=False)))
+        return form.model_validate(read(request.get_data(cache=False)))
     except ValidationError as error:
         raise InvalidRequest([fault for one in error.errors(include_url=False) for fault in _faults(one)]) from None
 
 
-def _check_transport(request: Request) -> None:
+def _check_transport(request: Request, media: str) -> None:
     declared = request.headers.get("Content-Type", "").lower().replace(" ", "")
-    if declared not in _FORMS or request.headers.get("Content-Encoding", "identity") != "identity":
+    known = declared.startswith(media) and declared.removeprefix(media) in _CHARSETS
+    if not known or request.headers.get("Content-Encoding", "identity") != "identity":
         raise UnsupportedMediaType()
     if request.content_length is None and "Transfer-Encoding" in request.headers:
         # Servers cut a chunked body at the limit instead of refusing it: what was cut must not be judged.
@@ -81,6 +101,21 @@ def _strict_json(raw: bytes) -> Any:
     if not isinstance(data, dict):
         raise InvalidRequest([Fault("body", "not_an_object")])
     return data
+
+
+def _strict_form(raw: bytes) -> dict[str, str]:
+    """Return the members of a form; refuses a member given twice. Source: RFC 6749 §3.1, appendix B."""
+    try:
+        pairs = parse_qsl(
+            raw.decode("ascii"),
+            keep_blank_values=True,
+            strict_parsing=True,
+            errors="strict",
+            max_num_fields=MOST_MEMBERS,
+        )
+        return _unique_members(pairs)
+    except ValueError:
+        raise InvalidRequest([Fault("body", "not_a_form")]) from None
 
 
 def _unique_members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -111,6 +146,8 @@ def _faults(error: Any) -> list[Fault]:
             return [Fault(name, fault.code, fault.values) for fault in values["faults"]]
         case "missing":
             return [Fault(name, "missing")]
+        case "extra_forbidden":
+            return [Fault("body", "unknown_member")]
         case "string_too_long":
             return [Fault(name, "too_long", {"most": values["max_length"]})]
         case "literal_error" if isinstance(error["input"], str):

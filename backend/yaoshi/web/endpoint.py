@@ -9,7 +9,7 @@ from pydantic import BaseModel
 
 from yaoshi.core.errors import Problem
 from yaoshi.core.types import Caller
-from yaoshi.web.bodies import PartA, read_body
+from yaoshi.web.bodies import Body, read_body
 from yaoshi.web.callers import caller_of
 
 Guard = Callable[[Caller], dict[str, Any]]
@@ -24,7 +24,7 @@ class Contract:
     path: str
     view: Callable[..., BaseModel]
     guard: Guard
-    takes: type[PartA] | None
+    takes: type[Body] | None
     gives: type[BaseModel]
     status: int
     refuses: tuple[type[Problem], ...]
@@ -44,7 +44,7 @@ class Routes:
         *,
         guard: Guard,
         gives: type[BaseModel],
-        takes: type[PartA] | None = None,
+        takes: type[Body] | None = None,
         status: int = 200,
         refuses: tuple[type[Problem], ...] = (),
     ) -> Callable[[Callable[..., BaseModel]], Callable[..., BaseModel]]:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 from flask import Flask, Response, request
 
 from yaoshi.web.callers import is_loopback_origin
+from yaoshi.web.cookies import HEADER
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -23,16 +24,20 @@ _CAREFUL = {
 _YEAR_SECONDS = 31_536_000
 _PREFLIGHT = {
     "Access-Control-Allow-Methods": "GET, POST, PUT, DELETE",
-    "Access-Control-Allow-Headers": "Authorization, Content-Type, Accept-Language",
+    "Access-Control-Allow-Headers": f"Authorization, Content-Type, Accept-Language, {HEADER}",
     "Access-Control-Max-Age": "600",
 }
 
 
-def install(app: Flask, origins: frozenset[str], *, development: bool, https: bool) -> None:
-    """Give every answer of `app` its headers. `origins` are exact; development adds pages of this machine."""
-    may: Callable[[str], bool] = (
-        (lambda origin: origin in origins or is_loopback_origin(origin)) if development else origins.__contains__
-    )
+def pages_of(origins: frozenset[str], *, development: bool) -> Callable[[str], bool]:
+    """Return what tells whether an Origin is one of `origins`, exactly; development adds pages of this machine."""
+    if development:
+        return lambda origin: origin in origins or is_loopback_origin(origin)
+    return origins.__contains__
+
+
+def install(app: Flask, may: Callable[[str], bool], *, https: bool) -> None:
+    """Give every answer of `app` its headers; pages whose Origin `may` read it."""
     always = [*_CAREFUL.items()]
     if https:
         always.append(("Strict-Transport-Security", f"max-age={_YEAR_SECONDS}; includeSubDomains"))
@@ -43,6 +48,7 @@ def install(app: Flask, origins: frozenset[str], *, development: bool, https: bo
         if origin and may(origin):
             headers = response.headers
             headers["Access-Control-Allow-Origin"] = origin
+            headers["Access-Control-Allow-Credentials"] = "true"  # for the cookie way; other doors read no cookie
             headers["Access-Control-Expose-Headers"] = "Retry-After, WWW-Authenticate"
             if request.method == "OPTIONS" and "Access-Control-Request-Method" in request.headers:
                 headers.extend(_PREFLIGHT)

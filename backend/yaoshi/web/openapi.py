@@ -81,7 +81,10 @@ def _operation(contract: Contract, refs: Any) -> dict[str, Any]:
     }
     if contract.takes:
         schema = refs[contract.takes, "validation"]
-        operation["requestBody"] = {"required": True, "content": {"application/json": {"schema": schema}}}
+        operation["requestBody"] = {
+            "required": not contract.takes.optional,
+            "content": {contract.takes.media: {"schema": schema}},
+        }
     return operation
 
 

@@ -66,7 +66,8 @@ def install(app: Flask, public_url: str) -> None:
         if problem.kind is Kind.UNAUTHENTICATED:
             # Source: RFC 6750 §3.1: the error is named only where a bearer token was presented.
             bearer = request.headers.get("Authorization", "")[:7].lower() == "bearer "
-            response.headers["WWW-Authenticate"] = 'Bearer error="invalid_token"' if bearer else "Bearer"
+            named = bearer and problem.challenge == "Bearer"
+            response.headers["WWW-Authenticate"] = 'Bearer error="invalid_token"' if named else problem.challenge
         return response
 
     def transport(error: HTTPException) -> Response:

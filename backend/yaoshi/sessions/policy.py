@@ -1,0 +1,60 @@
+"""What a refresh token earns, and how long a session lasts. Pure: no clock, no database, no randomness."""
+
+from datetime import datetime, timedelta
+from enum import Enum
+from typing import NamedTuple
+
+
+class Standing(NamedTuple):
+    """How a session stands; `active` is whether its account may sign in."""
+
+    user_id: int
+    role: str
+    active: bool
+    counter: int
+    rotated_at: datetime | None
+    created_at: datetime
+    last_seen_at: datetime
+    expires_at: datetime
+    ended_at: datetime | None
+
+
+class Verdict(Enum):
+    """What a presented token earns: the next one, the same one again, the session's end for a cause, or nothing."""
+
+    ROTATE = "rotate"
+    REPEAT = "repeat"
+    STOLEN = "replayed"
+    EXPIRED = "expired"
+    OVER = "over"
+
+
+def ends_at(standing: Standing, *, idle: timedelta, absolute: timedelta) -> datetime:
+    """Return when a session ends by itself: idle for too long, or too old. Lowering a setting shortens what runs.
+
+    Source: ASVS 7.3.1, 7.3.2.
+    """
+    return min(standing.expires_at, standing.created_at + absolute, standing.last_seen_at + idle)
+
+
+def judge_refresh(
+    counter: int, standing: Standing | None, *, now: datetime, end: datetime | None, grace: timedelta
+) -> Verdict:
+    """Decide what refresh token number `counter` of a session earns; `end` is when the session ends by itself.
+
+    The previous token, shown again within `grace` (0 to 60 s) while its successor is unused, is a client that lost our
+    answer or a second tab, and earns that very successor. Any other used token is a copy: the session must die.
+    A number that was never given out (a database brought back from a backup) earns nothing and ends nothing.
+
+    Source: RFC 9700 §4.14.2.
+    """
+    if standing is None or end is None or standing.ended_at is not None or not standing.active:
+        return Verdict.OVER
+    if now >= end:
+        return Verdict.EXPIRED
+    if counter >= standing.counter:
+        return Verdict.ROTATE if counter == standing.counter else Verdict.OVER
+    rotated_at = standing.rotated_at
+    if counter == standing.counter - 1 and rotated_at is not None and now - rotated_at < grace:
+        return Verdict.REPEAT
+    return Verdict.STOLEN
