@@ -139,7 +139,7 @@ def measure_me(folder: Path, arguments: argparse.Namespace) -> list[dict[str, ob
 
 def measure_refresh(folder: Path, arguments: argparse.Namespace) -> dict[str, object]:
     """Compare refreshes on one core with a bare loop of one-row updates, as durable, on a like database."""
-    environment = installation(folder / "refresh", {})
+    environment = installation(folder / "refresh", {"JWT_SECRET_KEY": secrets.token_urlsafe(48)})
     seed(folder / "refresh", environment)
     shutil.copy(folder / "refresh" / "yaoshi.db", folder / "bare.db")
     pin = ["taskset", "-c", "0"] if shutil.which("taskset") else []

@@ -59,7 +59,7 @@ _BY_HANDLE = Prepared(
     .limit(MOST_TWINS)
 )
 _BY_ID = select(*_ACCOUNT).where(User.id == bindparam("id"))
-_HELD = _BY_ID.with_for_update(key_share=True)
+_HELD = Prepared(_BY_ID.with_for_update(key_share=True))
 
 
 def by_handle(db: Database, handle: Handle) -> Account | None:
@@ -82,7 +82,7 @@ def by_id(db: Connection, user_id: int) -> Account | None:
 
 def held(work: Work, user_id: int) -> Account | None:
     """Return the account with this id as it stays until `work` ends: no parallel change comes astride."""
-    row = work.db.execute(_HELD, {"id": user_id}).first()
+    row = work.put(_HELD, {"id": user_id}).fetchone()
     return _account(row) if row else None
 
 

@@ -1,5 +1,6 @@
 """The only place that draws randomness."""
 
+import random
 import secrets
 import uuid
 from datetime import datetime
@@ -23,6 +24,11 @@ def digits(length: int) -> str:
 def between(low: int, high: int) -> int:
     """Return a uniformly drawn whole number, both ends included."""
     return low + secrets.randbelow(high - low + 1)
+
+
+def fraction() -> float:
+    """Return a number from 0 up to 1 that nobody need be unable to guess; unlike the others it asks no system call."""
+    return random.random()  # noqa: S311
 
 
 def new_id(now: datetime) -> uuid.UUID:

@@ -37,6 +37,13 @@ _STANDING = Prepared(
     .join(User, LoginSession.user_id == User.id)
     .where(LoginSession.id == bindparam("session_id", type_=String))
 )
+MOST_SESSIONS = 10
+_SURPLUS = Prepared(
+    select(LoginSession.id)
+    .where(LoginSession.user_id == bindparam("user_id"), LoginSession.ended_at.is_(None))
+    .order_by(LoginSession.created_at.desc(), LoginSession.id.desc())
+    .offset(MOST_SESSIONS - 1)
+)
 _OPEN = (
     select(
         LoginSession.id,
@@ -80,6 +87,11 @@ def standing(work: Work, session_id: str) -> Standing | None:
     if created is None or seen is None or expires is None:
         return None
     return Standing(user_id, role, disabled_at is None, counter, rotated, created, seen, expires, ended)
+
+
+def surplus(work: Work, user_id: int) -> list[str]:
+    """Return the open sessions of an account that leave no room for one more, the newest first."""
+    return [row[0] for row in work.put(_SURPLUS, {"user_id": user_id}).fetchall()]
 
 
 def open_sessions(db: Connection, user_id: int, now: datetime) -> list[Device]:

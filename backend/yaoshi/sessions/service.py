@@ -25,10 +25,9 @@ from yaoshi.sessions.queries import Device
 from yaoshi.sessions.settings import SessionSettings
 from yaoshi.sessions.tokens import Presented, RefreshTokens
 
-MOST_SESSIONS = 10
-_EARLIER_PERMILLE = 50
+_EARLIER = 0.05
 
-_OPEN = insert_into(LoginSession)
+_OPEN = Prepared(insert_into(LoginSession))
 # Compare and swap: of many who hold the same token one moves the counter, and none does once the session is over.
 _MOVE = Prepared(
     update(LoginSession)
@@ -102,7 +101,7 @@ class Sessions:
         self._grace = timedelta(seconds=settings.refresh_grace_seconds)
 
     def open(self, work: Work, profile: Profile, *, replacing: str | None = None) -> Tokens:
-        """Open a session on the caller's device; the oldest beyond `MOST_SESSIONS` ends.
+        """Open a session on the caller's device; the oldest of more than ten ends.
 
         `replacing` is the refresh token that the device held until now: its session ends, so that nobody who planted
         it shares what comes. Source: ASVS 7.2.4.
@@ -110,23 +109,24 @@ class Sessions:
         planted = self._tokens.read(replacing) if replacing else None
         if planted:
             self.end(work, planted.session_id, reason="replaced")
-        for surplus in queries.open_sessions(work.db, profile.id, work.now)[MOST_SESSIONS - 1 :]:
-            self.end(work, surplus.id, reason="too_many", user_id=profile.id)
+        for surplus in queries.surplus(work, profile.id):
+            self.end(work, surplus, reason="too_many", user_id=profile.id)
         session_id = str(random.new_id(work.now))
         expires_at = work.now + self._settings.session_absolute_hours.lasts(profile.role)
+        now = stored_instant(work.now, work.db.dialect)
         row = {
             "id": session_id,
             "user_id": profile.id,
-            "created_at": work.now,
-            "last_seen_at": work.now,
-            "expires_at": expires_at,
+            "created_at": now,
+            "last_seen_at": now,
+            "expires_at": stored_instant(expires_at, work.db.dialect),
             "ended_at": None,
             "device": work.caller.agent,
             "address": work.caller.address,
             "counter": 0,
             "rotated_at": None,
         }
-        work.db.execute(_OPEN, row)
+        work.put(_OPEN, row)
         idle = work.now + self._settings.session_idle_hours.lasts(profile.role)
         return self._tokens_of(profile.id, session_id, 0, work.now, min(expires_at, idle))
 
@@ -263,9 +263,7 @@ class Sessions:
 
     def _tokens_of(self, user_id: int, session_id: str, counter: int, now: datetime, end: datetime) -> Tokens:
         # A few percent shorter, drawn each time: tabs that began together do not come back together.
-        life = timedelta(minutes=self._settings.access_token_minutes) * (
-            1 - random.between(0, _EARLIER_PERMILLE) / 1000
-        )
+        life = timedelta(minutes=self._settings.access_token_minutes) * (1 - _EARLIER * random.fraction())
         expires_at = min(now + life, end)
         return Tokens(
             session_id,
