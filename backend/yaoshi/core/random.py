@@ -34,5 +34,6 @@ def fraction() -> float:
 def new_id(now: datetime) -> uuid.UUID:
     """Return a UUIDv7: 48 bits of Unix milliseconds, then 74 random bits. Source: RFC 9562 §5.7."""
     millis = int(now.timestamp() * 1000)
-    value = millis << 80 | 0x7 << 76 | secrets.randbits(12) << 64 | 0b10 << 62 | secrets.randbits(62)
+    drawn = secrets.randbits(74)
+    value = millis << 80 | 0x7 << 76 | drawn >> 62 << 64 | 0b10 << 62 | drawn & (1 << 62) - 1
     return uuid.UUID(int=value)

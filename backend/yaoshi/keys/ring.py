@@ -62,14 +62,19 @@ class Key:
 
 @dataclass(frozen=True, slots=True)
 class _Known:
-    """What was read at one moment; replaced whole, so that readers need no lock."""
+    """What was read at one moment, and the phases of that moment; replaced whole, so that readers need no lock."""
 
-    keys: tuple[Key, ...]
     read_at: datetime
+    by_phase: list[tuple[Key, Phase]]
+    living: dict[str, Key]
+    signer: Key | None
 
-    def by_phase(self, now: datetime) -> list[tuple[Key, Phase]]:
-        """Return each key with its phase, oldest first."""
-        return list(zip(self.keys, phases(self.keys, now), strict=True))  # type: ignore[arg-type]  # dated when kept
+    @classmethod
+    def of(cls, keys: list[Key], now: datetime) -> "_Known":
+        """Return `keys`, oldest first, as they stand `now`."""
+        by_phase = list(zip(keys, phases(keys, now), strict=True))  # type: ignore[arg-type]  # dated when kept
+        living = {key.kid: key for key, phase in by_phase if phase is not Phase.OVER}
+        return cls(now, by_phase, living, next((key for key, phase in by_phase if phase is Phase.SIGNING), None))
 
 
 class KeyRing:
@@ -94,18 +99,18 @@ class KeyRing:
         if self._shared:
             return
         known = self._read()
-        if not any(phase is Phase.SIGNING for _, phase in known.by_phase(self._clock.now())):
+        if known.signer is None:
             self._make(caller, at_once=True)
-        elif known.keys[-1].algorithm != self._settings.signing_algorithm:
+        elif known.by_phase[-1][0].algorithm != self._settings.signing_algorithm:
             self._make(caller, at_once=False)
 
     def signer(self) -> Key:
         """Return the key that signs now: the newest whose time has come, never an older one in its stead."""
         if self._shared:
             return self._shared[0]
-        for key, phase in self._look().by_phase(self._clock.now()):
-            if phase is Phase.SIGNING:
-                return key
+        key = self._look().signer
+        if key:
+            return key
         raise RuntimeError("no key signs: open comes first")
 
     def verifier(self, kid: str) -> Key | None:
@@ -116,19 +121,19 @@ class KeyRing:
         """
         if self._shared:
             return next((key for key in self._shared if key.kid == kid), None)
-        now = self._clock.now()
-        found = self._find(kid, now)
-        if found is None and (self._missed_at is None or now - self._missed_at > _LOOK_AGAIN):
-            self._missed_at = now
-            self._read()
-            found = self._find(kid, now)
+        found = self._look().living.get(kid)
+        if found is None:
+            now = self._clock.now()
+            if self._missed_at is None or now - self._missed_at > _LOOK_AGAIN:
+                self._missed_at = now
+                found = self._read().living.get(kid)
         return found
 
     def published(self) -> list[dict[str, Any]]:
         """Return the public halves of every key that others may meet, the newest first. Source: RFC 7517 §5."""
         if self._shared:
             return []
-        alive = [key for key, phase in self._look().by_phase(self._clock.now()) if phase is not Phase.OVER]
+        alive = list(self._look().living.values())
         use: KeyParameters = {"use": "sig"}
         return [
             {**key.material.as_dict(private=False), **use, "kid": key.kid, "alg": key.algorithm} for key in alive[::-1]
@@ -141,7 +146,7 @@ class KeyRing:
 
     def listing(self) -> list[tuple[Key, Phase]]:
         """Return every kept key with its phase, oldest first."""
-        return self._read().by_phase(self._clock.now())
+        return self._read().by_phase
 
     def rotate(self, caller: Caller, *, at_once: bool) -> str:
         """Publish a new key, to sign after the publish delay or `at_once`; return its kid. Raises SettingsRefused."""
@@ -196,20 +201,16 @@ class KeyRing:
             sealed = [row.sealed_private for row in db.execute(_ROWS).all() if row.sealed_private]
         return sum(not self._unsealed(one)[1] for one in sealed)
 
-    def _find(self, kid: str, now: datetime) -> Key | None:
-        for key, phase in self._look().by_phase(now):
-            if key.kid == kid and phase is not Phase.OVER:
-                return key
-        return None
-
     def _look(self) -> _Known:
-        """Return what is known, read again when it is a second old; one thread reads, the others go on."""
+        """Return what is known, read again when it is a second old; one thread reads, the others wait no more than
+        for what is two seconds old: after an idle night nobody goes by yesterday's keys."""
         known = self._known
         if known is None:
             return self._read()
-        if self._clock.now() - known.read_at > _LOOK_AGAIN and self._reading.acquire(blocking=False):
+        age = self._clock.now() - known.read_at
+        if age > _LOOK_AGAIN and self._reading.acquire(blocking=age > 2 * _LOOK_AGAIN):
             try:
-                return self._read()
+                return self._read() if self._known is known else cast(_Known, self._known)
             finally:
                 self._reading.release()
         return known
@@ -221,12 +222,12 @@ class KeyRing:
         for row in rows:
             if row.kid not in self._materials and row.sealed_private:
                 self._materials[row.kid] = _imported(row.algorithm, self._unsealed(row.sealed_private)[0])
-        keys = (
+        keys = [
             Key.of(row.kid, row.algorithm, self._materials[row.kid], row.signs_from, row.retired_at)
             for row in rows
             if row.kid in self._materials and row.sealed_private
-        )
-        self._known = _Known(tuple(keys), now)
+        ]
+        self._known = _Known.of(keys, now)
         return self._known
 
     def _make(self, caller: Caller, *, at_once: bool) -> str:
@@ -251,7 +252,7 @@ class KeyRing:
                 work.record(KeyRotated(user_id=None, kid=key.thumbprint(), at_once=at_once))
         except IntegrityError:
             pass  # another process made it at the same moment: theirs is read
-        return self._read().keys[-1].kid
+        return self._read().by_phase[-1][0].kid
 
     def _erase(self, work: Work, kid: str) -> None:
         change = update(SigningKey).where(SigningKey.kid == kid, SigningKey.retired_at.is_(None))
