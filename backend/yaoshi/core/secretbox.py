@@ -1,7 +1,6 @@
 """Keys derived from the installation's secret, and sealing of what the database must not show."""
 
 import hmac
-from hashlib import sha256
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -64,4 +63,4 @@ class SecretBox:
 
 def _digest(key: bytes, parts: tuple[str, ...]) -> str:
     message = b"".join(len(part.encode()).to_bytes(4, "big") + part.encode() for part in parts)
-    return hmac.new(key, message, sha256).hexdigest()
+    return hmac.digest(key, message, "sha256").hex()

@@ -1,11 +1,13 @@
 """The signing keys as this process knows them: made, published, signing, verifying, retired."""
 
+import base64
 import json
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from threading import Lock
 from typing import Any, ClassVar, cast
 
+import orjson
 from joserfc.jwk import ECKey, KeyParameters, OctKey, OKPKey, RSAKey
 from joserfc.jws import JWSRegistry
 from sqlalchemy import Table, select, update
@@ -24,6 +26,11 @@ RSA_BITS = 3072
 _LOOK_AGAIN = timedelta(seconds=1)
 _ROWS = select(cast(Table, SigningKey.__table__)).order_by(SigningKey.number)
 Material = OctKey | ECKey | RSAKey | OKPKey
+
+
+def base64url(plain: bytes) -> str:
+    """Return `plain` as tokens spell it. Source: RFC 7515 §2."""
+    return base64.urlsafe_b64encode(plain).rstrip(b"=").decode()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,19 +52,24 @@ class KeyRetired(Event):
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """A key and its one algorithm; `check` does that algorithm's arithmetic and nothing else."""
+    """A key and its one algorithm.
+
+    `arithmetic` signs and checks by that algorithm and does nothing else; `head` begins every token of this key.
+    """
 
     kid: str
     algorithm: str
     material: Material
-    check: Any
+    arithmetic: Any
+    head: str
     signs_from: datetime | None = None
     retired_at: datetime | None = None
 
     @classmethod
     def of(cls, kid: str, algorithm: str, material: Material, *times: datetime | None) -> "Key":
         """Bind a key to its algorithm."""
-        return cls(kid, algorithm, material, JWSRegistry(algorithms=[algorithm]).get_alg(algorithm), *times)
+        head = base64url(orjson.dumps({"alg": algorithm, "typ": "at+jwt", "kid": kid}))
+        return cls(kid, algorithm, material, JWSRegistry(algorithms=[algorithm]).get_alg(algorithm), head, *times)
 
 
 @dataclass(frozen=True, slots=True)
