@@ -1,30 +1,23 @@
 """Sessions under attack on real servers: races, lost answers, crashes, rotation under load, two tabs of a real browser."""
 
 import random
-import ssl
 import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime, timedelta
-from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
 import pytest
 import requests
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 from playwright.sync_api import sync_playwright
 from sqlalchemy import create_engine, text
 from test_attacks import FAST, LIMITS_ABOVE, PRODUCTION, Start, at_once
 from werkzeug.serving import make_server
 
 from conftest import World
-from servers import Postgres, Server, yaoshi
+from servers import Postgres, Server, certificate, yaoshi
 
 pytestmark = pytest.mark.attacks
 ENVIRONMENT = {**LIMITS_ABOVE, **FAST, **PRODUCTION, "YAOSHI_LIMIT_REFRESH_SESSION": "1000000/hour"}
@@ -198,30 +191,6 @@ def test_workers_of_one_server_count_together(tmp_path: Path, start_server: Star
     assert server.login("ana", "Wrong1234").status_code == 429
     names = rows(server, "SELECT name FROM limit_counters")
     assert names and not any("ana" in name for (name,) in names)
-
-
-def certificate(folder: Path) -> ssl.SSLContext:
-    """A throw-away certificate for 127.0.0.1."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
-    now = datetime.now(UTC)
-    made = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - timedelta(days=1))
-        .not_valid_after(now + timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]), critical=False)
-        .sign(key, hashes.SHA256())
-    )
-    plain = serialization.NoEncryption()
-    pem = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, plain)
-    (folder / "tls.pem").write_bytes(pem + made.public_bytes(serialization.Encoding.PEM))
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(folder / "tls.pem")
-    return context
 
 
 PAGE = """<!doctype html><title>two tabs</title><script>

@@ -15,7 +15,13 @@ from yaoshi.keys.ring import KeyRing
 from yaoshi.keys.service import Keys
 from yaoshi.limits.service import Limiter
 from yaoshi.limits.storage import Memory, Shared
+from yaoshi.messaging.budget import Budget
+from yaoshi.messaging.couriers import couriers_of
+from yaoshi.messaging.letters import Letters
+from yaoshi.messaging.service import Messages
 from yaoshi.ops.installation import Installation
+from yaoshi.outbox.service import Outbox
+from yaoshi.outbox.worker import Worker
 from yaoshi.passwords.change import PasswordChange
 from yaoshi.passwords.service import Passwords
 from yaoshi.recovery.service import Recovery
@@ -41,6 +47,10 @@ class House:
     limiter: Limiter
     accounts: Accounts
     codes: Codes
+    outbox: Outbox
+    letters: Letters
+    messages: Messages
+    worker: Worker
     sessions: Sessions
     passwords: Passwords
     password_change: PasswordChange
@@ -79,9 +89,20 @@ def build(settings: Settings, clock: Clock | None = None) -> House:
     ring = KeyRing(db, clock, box, settings)
     keys = Keys(ring, clock, settings)
     shared = settings.counters == "database"
-    limiter = Limiter(settings, Shared(db, partial(box.digest, "counters")) if shared else Memory())
+    counters = Shared(db, partial(box.digest, "counters"))
+    limiter = Limiter(settings, counters if shared else Memory())
     accounts = Accounts(settings, all_roles_open=settings.development)
     codes = Codes(box, resend=resend)
+
+    def is_open(code_id: int) -> bool:
+        with db.read() as connection:
+            return codes.is_open(connection, code_id, clock.now())
+
+    outbox = Outbox(db, clock, box)
+    couriers = couriers_of(settings, clock, development=settings.development)
+    letters = Letters(settings.installation_name, settings.templates_dir)
+    # What SMS cost is always counted in the main database, whatever counts sign-ins.
+    messages = Messages(outbox, letters, couriers, Budget(counters, settings), clock, is_open)
     sessions = Sessions(db, clock, keys, limiter, RefreshTokens(box), settings)
     passwords = Passwords(db, box, settings)
     return House(
@@ -93,11 +114,15 @@ def build(settings: Settings, clock: Clock | None = None) -> House:
         limiter=limiter,
         accounts=accounts,
         codes=codes,
+        outbox=outbox,
+        letters=letters,
+        messages=messages,
+        worker=Worker(outbox, messages.deliver),
         sessions=sessions,
         passwords=passwords,
         password_change=PasswordChange(db, limiter, passwords, sessions, codes),
         signup=SignUp(db, limiter, accounts, passwords),
         signin=SignIn(db, limiter, passwords, sessions),
-        recovery=Recovery(db, limiter, codes, passwords, sessions),
-        installation=Installation(db, codes, sessions, development=settings.development),
+        recovery=Recovery(db, limiter, codes, messages, passwords, sessions),
+        installation=Installation(db, codes, outbox, sessions, development=settings.development),
     )

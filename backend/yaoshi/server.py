@@ -82,7 +82,7 @@ def serve(settings: Settings, host: str, port: int, threads: int | None = None, 
 
 
 def keep_house(house: House) -> None:
-    """Purge what is over and draw decoys anew, every hour, on a thread that ends with the process."""
+    """Send what waits, and every hour purge what is over and draw decoys anew: on threads that end with the process."""
 
     def tidy() -> None:
         while not stop.wait(HOUSEKEEPING_SECONDS):
@@ -93,6 +93,8 @@ def keep_house(house: House) -> None:
             except Problem as problem:
                 click.echo(f"warning: housekeeping waits: {problem.code}", err=True)
 
+    if house.settings.embedded_worker:
+        house.worker.start()
     stop = threading.Event()
     threading.Thread(target=tidy, name="housekeeping", daemon=True).start()
 
@@ -104,9 +106,12 @@ def notices(settings: Settings) -> list[str]:
             "Development mode: this machine only; answers SHOW RESET CODES. Never use it to serve others.",
             "开发模式：仅限本机访问，响应中会显示验证码，切勿用于对外服务。",
         ]
-    said = [
-        "Reset codes can't be delivered yet: make one with `yaoshi accounts reset`. 暂不能发送验证码，请用该命令生成。"
-    ]
+    said = []
+    if not settings.smtp_url and not settings.sms_providers:
+        said.append(
+            "No provider for messages: codes can't be delivered. Set YAOSHI_SMTP_URL or YAOSHI_SMS_PROVIDERS, or make"
+            " codes with `yaoshi accounts reset`. 未配置消息通道，暂不能发送验证码，请用该命令生成。"
+        )
     if not settings.trusted_proxies:
         said.append(
             "No YAOSHI_TRUSTED_PROXIES: callers behind a proxy on this machine share one address, with limits ten times"

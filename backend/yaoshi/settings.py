@@ -16,6 +16,7 @@ from yaoshi.core.errors import SettingsRefused
 from yaoshi.core.sources import environment_name
 from yaoshi.keys.settings import KeySettings
 from yaoshi.limits.settings import LimitSettings
+from yaoshi.messaging.settings import MessagingSettings
 from yaoshi.passwords.service import PasswordSettings
 from yaoshi.sessions.settings import SessionSettings
 from yaoshi.web.callers import parse_networks
@@ -103,7 +104,15 @@ class DoorSettings(KeySettings):
         return value
 
 
-class Settings(DoorSettings, AccountSettings, CodeSettings, LimitSettings, PasswordSettings, SessionSettings):
+class Settings(
+    DoorSettings,
+    AccountSettings,
+    CodeSettings,
+    LimitSettings,
+    MessagingSettings,
+    PasswordSettings,
+    SessionSettings,
+):
     """All of it. Services receive it as their own group."""
 
     @property
@@ -133,6 +142,10 @@ def load(default_mode: Mode | None = None, env_file: Path | None = None) -> tupl
     for one, several in (("secret_key", "secret_keys"), ("jwt_secret_key", "jwt_secret_keys")):
         if getattr(settings, one) and getattr(settings, several):
             raise SettingsRefused(f"{one.upper()} and {several.upper()} are both set: leave one out.")
+    if settings.lacks():
+        raise SettingsRefused(
+            f"{' and '.join(settings.lacks())} must be set for the message providers that are chosen."
+        )
     if settings.development:
         settings, warnings = _without_weak_secrets(settings)
         return settings, warnings + _misspelt()

@@ -97,6 +97,18 @@ def holder(account: Account | None, channel: str, contact: str) -> int | None:
     return account.profile.id if same else None
 
 
+def address(account: Account | None, channel: str) -> str:
+    """Return where messages of `channel` reach an account: its stored e-mail address, or its number as E.164.
+
+    Empty when there is none. What somebody typed is never an address. Source: threats C14.
+    """
+    if account is None:
+        return ""
+    if channel == "email":
+        return account.profile.email
+    return account.keys[2] or phone_key(account.profile.phone or "") or ""
+
+
 def contact_key(channel: str, contact: str) -> str:
     """Return the canonical form of a typed contact; text that is none stands for itself."""
     return (fold_email(contact) if channel == "email" else phone_key(contact)) or contact.strip()

@@ -138,7 +138,7 @@ def reset(name: str, channel: str) -> None:
         with house.db.write(OPERATOR) as work:
             house.codes.void_all(work, account.profile.id)
             house.sessions.end_all(work, account.profile.id)
-            code = house.codes.issue(work, subject)
+            code = house.codes.issue(work, subject).shown
         click.echo(f"Code for {contact}: {code} (10 minutes, once)")
 
 

@@ -13,6 +13,7 @@ from yaoshi.bootstrap import OPERATOR, build
 from yaoshi.cli.accounts import accounts
 from yaoshi.cli.doctor import examine
 from yaoshi.cli.keys import keys
+from yaoshi.cli.messages import messages, worker
 from yaoshi.cli.secrets import secrets
 from yaoshi.core.db import sqlite_path
 from yaoshi.core.errors import Problem, SettingsRefused
@@ -40,8 +41,8 @@ def cli() -> None:
     """Yaoshi 钥匙: the authentication backend that you own."""
 
 
-for group in (accounts, keys, secrets):
-    cli.add_command(group)
+for command in (accounts, keys, messages, secrets, worker):
+    cli.add_command(command)
 
 
 @cli.command("serve")
@@ -90,12 +91,12 @@ def backup(file: Path) -> None:
 
 @cli.command()
 def purge() -> None:
-    """Delete codes and sessions that have been over for a day; the server does the same every hour."""
+    """Delete codes, sessions and messages that have been over for a day; the server does the same every hour."""
     house = build(settings_of_process())
     house.installation.check()
-    codes, sessions = house.installation.purge(OPERATOR)
+    codes, sessions, letters = house.installation.purge(OPERATOR)
     house.close()
-    click.echo(f"Deleted {codes} codes and {sessions} sessions.")
+    click.echo(f"Deleted {codes} codes, {sessions} sessions and {letters} messages.")
 
 
 def main() -> None:

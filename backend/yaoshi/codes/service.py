@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from pydantic import Field
-from sqlalchemy import bindparam, delete, select, update
+from sqlalchemy import Connection, bindparam, delete, select, update
 
 from yaoshi.codes.models import Code
 from yaoshi.core import random
@@ -33,6 +33,13 @@ _NEWEST = (
 )
 _VOID_OLDER = update(Code).where(Code.subject == bindparam("of"), Code.used.is_(False)).values(used=True)
 _ISSUE = insert_into(Code)
+_OPEN = select(Code.id).where(
+    Code.id == bindparam("asked"),
+    Code.used.is_(False),
+    Code.attempts < MOST_ATTEMPTS,
+    Code.expires_at > bindparam("now"),
+    Code.user_id.is_not(None),
+)
 _SPEND = (
     update(Code)
     .where(
@@ -71,6 +78,16 @@ class Subject:
 
 
 @dataclass(frozen=True, slots=True)
+class Issued:
+    """A code that was made. Within the resend interval it is nobody's, and `shown` is None."""
+
+    code_id: int
+    plain: str
+    shown: str | None
+    expires_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Try:
     """One spent try: whether the code was right, and whose it is."""
 
@@ -92,8 +109,8 @@ class Codes:
         key = self._box.digest("code subjects", "user", str(user_id), channel, contact)
         return Subject(key, user_id, channel, contact)
 
-    def issue(self, work: Work, subject: Subject) -> str | None:
-        """Make a code, ending the older one; return it, or None within the resend interval.
+    def issue(self, work: Work, subject: Subject) -> Issued:
+        """Make a code, ending the older one.
 
         Every case costs the same statements: within the interval the new row is nobody's.
         """
@@ -101,7 +118,7 @@ class Codes:
         whose = subject if young is None else self.subject(None, subject.channel, subject.contact, subject.key)
         plain = random.digits(LENGTH)
         work.db.execute(_VOID_OLDER, {"of": whose.key})
-        work.db.execute(
+        made = work.db.execute(
             _ISSUE,
             {
                 "user_id": whose.user_id,
@@ -113,7 +130,12 @@ class Codes:
                 "subject": whose.key,
             },
         )
-        return plain if young is None else None
+        (code_id,) = made.inserted_primary_key or (0,)
+        return Issued(code_id, plain, plain if young is None else None, work.now + LIFETIME)
+
+    def is_open(self, db: Connection, code_id: int, now: datetime) -> bool:
+        """Return whether a code is somebody's and may still be used: whether it is worth sending."""
+        return db.execute(_OPEN, {"asked": code_id, "now": now}).first() is not None
 
     def spend(self, work: Work, subject: Subject, plain: str) -> Try:
         """Spend one try of the subject's code, then compare. The commit must follow before anybody hears of it."""

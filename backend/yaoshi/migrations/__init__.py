@@ -10,6 +10,7 @@ from yaoshi.core.db import Model
 from yaoshi.keys import models as _keys
 from yaoshi.limits import storage as _limits
 from yaoshi.ops import installation as _installation
+from yaoshi.outbox import models as _outbox
 from yaoshi.sessions import models as _sessions
 
 metadata = Model.metadata
@@ -20,5 +21,6 @@ TABLES = (
     _keys.SigningKey,
     _limits.Counter,
     _installation.Mark,
+    _outbox.Message,
     _sessions.LoginSession,
 )

@@ -10,9 +10,10 @@ from yaoshi.codes.service import Codes
 from yaoshi.core.db import Database, Model
 from yaoshi.core.errors import SettingsRefused
 from yaoshi.core.types import Caller
+from yaoshi.outbox.service import Outbox
 from yaoshi.sessions.service import Sessions
 
-HEAD = "0002"
+HEAD = "0003"
 KEEP = timedelta(days=1)
 _SERVED = "served_in_production"
 # Read by hand: the migration library takes a sixth of a second to load, and serving needs nothing else of it.
@@ -31,8 +32,9 @@ class Mark(Model):
 class Installation:
     """Judges the database before it is served, and keeps it tidy."""
 
-    def __init__(self, db: Database, codes: Codes, sessions: Sessions, *, development: bool) -> None:
-        self._db, self._codes, self._sessions, self._development = db, codes, sessions, development
+    def __init__(self, db: Database, codes: Codes, outbox: Outbox, sessions: Sessions, *, development: bool) -> None:
+        self._db, self._development = db, development
+        self._codes, self._outbox, self._sessions = codes, outbox, sessions
 
     def version(self) -> str | None:
         """Return the schema's version, None for a database that was never upgraded."""
@@ -69,11 +71,12 @@ class Installation:
         except IntegrityError:
             return  # another process marked it at the same moment
 
-    def purge(self, caller: Caller) -> tuple[int, int]:
-        """Delete codes and sessions that have been over for a day; return how many of each."""
+    def purge(self, caller: Caller) -> tuple[int, int, int]:
+        """Delete codes, sessions and messages that have been over for a day; return how many of each."""
         with self._db.write(caller) as work:
             before = work.now - KEEP
-            return self._codes.purge(work, before), self._sessions.purge(work, before)
+            deleted = self._codes.purge(work, before), self._sessions.purge(work, before)
+            return *deleted, self._outbox.purge(work, before)
 
     def is_reachable(self) -> bool:
         """Return whether the database answers. Raises StorageUnavailable when it does not."""

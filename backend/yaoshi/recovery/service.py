@@ -10,6 +10,7 @@ from yaoshi.core.db import Database
 from yaoshi.core.errors import Overloaded, StorageUnavailable
 from yaoshi.core.types import Caller, Event
 from yaoshi.limits.service import Limiter, TooManyAttempts
+from yaoshi.messaging.service import Messages
 from yaoshi.passwords.service import Passwords
 from yaoshi.sessions.service import Sessions
 
@@ -48,12 +49,20 @@ class Claim:
 class Recovery:
     """From a forgotten password to a new one. Ends every session; opens none."""
 
-    def __init__(self, db: Database, limiter: Limiter, codes: Codes, passwords: Passwords, sessions: Sessions) -> None:
-        self._db, self._limiter = db, limiter
+    def __init__(
+        self,
+        db: Database,
+        limiter: Limiter,
+        codes: Codes,
+        messages: Messages,
+        passwords: Passwords,
+        sessions: Sessions,
+    ) -> None:
+        self._db, self._limiter, self._messages = db, limiter, messages
         self._codes, self._passwords, self._sessions = codes, passwords, sessions
 
     def start(self, caller: Caller, claim: Claim) -> str | None:
-        """Make a reset code for the bound contact of an active account; return it, or None when none was made.
+        """Promise a reset code to the bound contact of an active account; return it, or None when none was made.
 
         Every other case goes the same way with a code that is nobody's: nothing here tells them apart.
         """
@@ -62,9 +71,13 @@ class Recovery:
         user_id = accounts.holder(account, claim.channel, claim.contact)
         subject = self._subject(user_id if admitted else None, claim)
         with self._db.write(caller) as work:
-            code = self._codes.issue(work, subject)
+            issued = self._codes.issue(work, subject)
+            to = accounts.address(account if subject.user_id else None, claim.channel)
+            self._messages.promise_code(
+                work, "reset_code", (claim.channel, to), issued.plain, issued.code_id, issued.expires_at
+            )
             work.record(ResetRequested(user_id=subject.user_id, channel=claim.channel))
-        return code if admitted else None
+        return issued.shown if admitted else None
 
     def finish(self, caller: Caller, claim: Claim, typed: str, new_password: str) -> None:
         """Set `new_password`, which has been judged, with a code that was sent to the claimed contact.
@@ -86,6 +99,7 @@ class Recovery:
                 with self._db.write(caller) as work:
                     self._codes.give_back(work, tried)
                 raise
+        self._messages.proved(claim.channel, accounts.address(account, claim.channel))
 
     def _admits(self, caller: Caller, claim: Claim, counter: tuple[str, str]) -> bool:
         try:

@@ -1,0 +1,242 @@
+"""Messages on real processes: killed workers, a long queue, a worker beside two servers, PostgreSQL's own time."""
+
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from gateways import SECRET as PASSWORD
+from gateways import Mailbox
+from sqlalchemy import create_engine, text
+
+from conftest import SECRET, World
+from servers import BACKEND, Postgres, Server, certificate, environment_of, yaoshi
+from yaoshi.migrations.upgrade import upgrade
+from yaoshi.outbox.policy import LEASE
+from yaoshi.outbox.worker import WORKER
+
+pytestmark = pytest.mark.attacks
+LIMITS = {"YAOSHI_LIMIT_RESET_ADDRESS": "100000/hour", "YAOSHI_LIMIT_REGISTER_ADDRESS": "100000/hour"}
+
+
+@pytest.fixture
+def mailbox() -> Iterator[Mailbox]:
+    mailbox = Mailbox()
+    yield mailbox
+    mailbox.close()
+
+
+def mailing(mailbox: Mailbox, **more: str) -> dict[str, str]:
+    return {
+        "FLASK_ENV": "production",
+        "SECRET_KEY": SECRET,
+        "YAOSHI_SMTP_URL": mailbox.url,
+        "YAOSHI_MAIL_FROM": "no-reply@example.org",
+        "YAOSHI_RESEND_SECONDS": "0",
+        **LIMITS,
+        **more,
+    }
+
+
+class WorkerProcess:
+    """`yaoshi worker`, a process of its own."""
+
+    def __init__(self, instance: Path, environment: dict[str, str]) -> None:
+        command = [sys.executable, "-m", "yaoshi.cli.main", "worker"]
+        with (instance / "worker.log").open("ab") as log:
+            self.process = subprocess.Popen(
+                command, cwd=BACKEND, env=environment_of(instance, environment), stdout=log, stderr=log
+            )
+
+    def kill(self) -> None:
+        self.process.kill()
+        self.process.wait()
+
+    def stop(self) -> int:
+        self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(40)
+
+
+def until(holds: Callable[[], bool], seconds: float = 60) -> None:
+    deadline = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def database(instance: Path, statement: str) -> list[tuple[object, ...]]:
+    engine = create_engine(f"sqlite:///{instance / 'yaoshi.db'}")
+    with engine.begin() as db:
+        found = db.execute(text(statement))
+        rows = [tuple(row) for row in found] if found.returns_rows else []
+    engine.dispose()
+    return rows
+
+
+def ask(server: Server, names: list[str]) -> None:
+    for name in names:
+        body = {"identifier": name, "channel": "email", "contact": f"{name}@example.com"}
+        assert server.post("request-reset-code", body).status_code == 200
+
+
+def test_rel06_a_worker_killed_mid_send_loses_nothing(
+    start_server: Callable[..., Server], mailbox: Mailbox, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    rounds, environment = request.config.getoption("--rounds"), mailing(mailbox, YAOSHI_EMBEDDED_WORKER="false")
+    server = start_server(**environment)
+    names = [f"user{number}" for number in range(10)]
+    for name in names:
+        assert server.register(name).status_code == 201
+    taken, go_on = threading.Semaphore(0), threading.Event()
+
+    def after() -> str:
+        taken.release()
+        time.sleep(0 if go_on.is_set() else 0.2)  # the mail is taken, and its worker dies before it hears of that
+        return "250 taken"
+
+    mailbox.after = after
+    for _ in range(rounds):
+        mailbox.mails.clear()
+        go_on.clear()
+        ask(server, names)
+        worker = WorkerProcess(server.instance, environment)
+        taken.acquire(timeout=30)
+        worker.kill()
+        go_on.set()
+        # Whoever waits out the lease in earnest waits four minutes: the row's own instant is moved instead.
+        database(server.instance, "UPDATE messages SET leased_until = created_at WHERE leased_until IS NOT NULL")
+        worker = WorkerProcess(server.instance, environment)
+        until(lambda: not database(server.instance, "SELECT 1 FROM messages WHERE state = 'waiting'"))
+        assert worker.stop() == 0
+        keys = Counter(str(mail.message["Message-ID"]) for mail in mailbox.mails)
+        assert {mail.to[0] for mail in mailbox.mails} == {f"{name}@example.com" for name in names}
+        assert len(keys) == len(names) and sum(keys.values()) - len(keys) <= 4  # one for each thread that was killed
+
+
+def test_a_long_queue_drains_while_callers_are_answered(
+    start_server: Callable[..., Server], mailbox: Mailbox, make_world: Callable[..., World]
+) -> None:
+    environment = mailing(mailbox, YAOSHI_EMBEDDED_WORKER="false")
+    server = start_server(**environment)
+    assert server.register("ana").status_code == 201
+    ask(server, ["ana"])
+    # 10,000 notices, of the one seal: what a worker does with each is the same.
+    database(
+        server.instance,
+        "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 10000)"
+        " INSERT INTO messages (id, kind, channel, place, code_id, sealed, state, created_at, due_at, useless_at)"
+        " SELECT printf('%036d', i), 'test', channel, 1, NULL, sealed, state, created_at, due_at,"
+        " '2099-01-01 00:00:00.000000' FROM messages, n",
+    )
+    token = server.login("ana").json()["access_token"]
+    workers = [WorkerProcess(server.instance, environment) for _ in range(2)]
+    until(lambda: len(mailbox.mails) > 10)
+    while database(server.instance, "SELECT 1 FROM messages WHERE state = 'waiting' LIMIT 1"):
+        assert server.say("GET", "/api/auth/me", headers={"Authorization": f"Bearer {token}"}).status_code == 200
+        time.sleep(0.2)
+        if len(mailbox.mails) > 2000:
+            break  # one in five is enough here; the benchmark drains them all
+    assert [worker.stop() for worker in workers] == [0, 0]
+    keys = [str(mail.message["Message-ID"]) for mail in mailbox.mails]
+    assert len(keys) == len(set(keys)) and not keys[0].startswith("<0000")  # each once, the code first
+
+
+def test_the_servers_own_worker_sends_by_itself(start_server: Callable[..., Server], mailbox: Mailbox) -> None:
+    server = start_server(**mailing(mailbox))
+    assert server.register("ana").status_code == 201
+    ask(server, ["ana"])
+    until(lambda: len(mailbox.mails) == 1)
+    body = {"identifier": "ana", "channel": "email", "contact": "ana@example.com", "code": mailbox.mails[0].code}
+    assert server.post("reset-password", body | {"new_password": "Changed123"}).status_code == 200
+    assert mailbox.mails[0].code not in server.log.read_text()
+
+
+def test_the_operator_sees_tries_and_retries(start_server: Callable[..., Server], mailbox: Mailbox) -> None:
+    environment = mailing(mailbox)
+    server = start_server(**environment)
+
+    def command(*words: str) -> subprocess.CompletedProcess[str]:
+        return yaoshi(server.instance, *words, **environment)
+
+    mailbox.judge = lambda to: "550 5.1.1 no" if to.startswith("ana") else None
+    assert server.register("ana").status_code == 201
+    ask(server, ["ana"])
+    until(lambda: bool(database(server.instance, "SELECT 1 FROM messages WHERE state = 'dead'")))
+    ((message_id,),) = database(server.instance, "SELECT id FROM messages")
+    listed = command("messages", "list", "--state", "dead").stdout
+    assert (
+        str(message_id) in listed and "smtp: 550 5.1.1" in listed and "1 email dead" in listed and "ana@" not in listed
+    )
+    assert "attempts    1" in command("messages", "show", str(message_id)).stdout
+    assert command("messages", "show", "nothing").returncode == 2
+    mailbox.judge = lambda _to: None
+    assert command("messages", "retry", str(message_id)).returncode == 0
+    until(lambda: len(mailbox.mails) == 1)
+    assert command("messages", "retry", str(message_id)).returncode == 2
+    test = command("messages", "test", "--to", "ben@example.com", "--language", "en")
+    assert test.returncode == 0 and mailbox.mails[-1].to == ["ben@example.com"], test.stderr
+    sms = command("messages", "test", "--to", "13800138000")
+    assert sms.returncode == 1 and "Set YAOSHI_SMS_PROVIDERS" in sms.stderr
+    assert command("messages", "test", "--to", "nobody").returncode == 2
+    for language in ("zh-CN", "en"):
+        assert "123456" in command("messages", "preview", "reset_code", "--language", language).stdout
+    assert "<!doctype html>" in command("messages", "preview", "reset_code", "--html").stdout
+    mailbox.close()
+    down = command("messages", "test", "--to", "ben@example.com")
+    assert down.returncode == 1 and "ConnectionRefusedError" in down.stderr
+    mailbox.open()
+
+
+@pytest.mark.postgres
+def test_rel17_on_postgresql_leases_go_by_its_own_time(make_world: Callable[..., World], mailbox: Mailbox) -> None:
+    postgres = Postgres()
+    try:
+        url = postgres.create("leases")
+        upgrade(url)
+        more = {"smtp_url": mailbox.url, "mail_from": "a@example.org", "database_url": url}
+        first, second = (make_world("production", **more) for _ in range(2))
+        second.clock.advance(seconds=LEASE.total_seconds() * 2)
+        first.register()
+        first.ask_code()
+        held = first.house.outbox.claim(WORKER, "email")
+        assert held and second.house.outbox.claim(WORKER, "email") is None
+        with first.house.db.write(WORKER) as work:
+            work.db.execute(text("UPDATE messages SET leased_until = now() - interval '1 second'"))
+        again = second.house.outbox.claim(WORKER, "email")
+        assert again and again.id == held.id and again.attempts == 2
+    finally:
+        for world in (first, second):
+            world.house.close()
+        postgres.stop()
+
+
+def test_the_mail_is_spoken_over_tls_with_a_password(tmp_path: Path) -> None:
+    mailbox = Mailbox(user="yaoshi", context=certificate(tmp_path))
+    try:
+        url = f"smtp://yaoshi:{PASSWORD}@127.0.0.1:{mailbox.port}"
+        environment = mailing(mailbox, YAOSHI_SMTP_URL=url, SSL_CERT_FILE=str(tmp_path / "tls.pem"))
+        instance = tmp_path / "instance"
+        instance.mkdir()
+        assert yaoshi(instance, "db", "upgrade", **environment).returncode == 0
+        done = yaoshi(instance, "messages", "test", "--to", "ben@example.com", **environment)
+        assert done.returncode == 0, done.stderr
+        stranger = yaoshi(
+            instance, "messages", "test", "--to", "ben@example.com", **environment | {"SSL_CERT_FILE": ""}
+        )
+        assert stranger.returncode == 1 and "SSLCertVerificationError" in stranger.stderr
+        wrong = yaoshi(
+            instance,
+            "messages",
+            "test",
+            "--to",
+            "ben@example.com",
+            **environment | {"YAOSHI_SMTP_URL": url.replace("gateway", "wrong")},
+        )
+        assert wrong.returncode == 1 and "535" in wrong.stderr and "wrong-secret" not in wrong.stderr
+    finally:
+        mailbox.close()

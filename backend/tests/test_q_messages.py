@@ -1,0 +1,563 @@
+"""Attack list, letters Q and N, and what REL says of messages: from a promise to a mailbox or a telephone."""
+
+import json
+import re
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from gateways import KEY, SECRET, Gateway, Mailbox
+from sqlalchemy import text
+
+from conftest import World
+from yaoshi.core.errors import SettingsRefused, StorageUnavailable
+from yaoshi.messaging import service
+from yaoshi.messaging.budget import OverBudget
+from yaoshi.messaging.letters import KINDS, Letters
+from yaoshi.outbox.policy import LEASE, due_again
+from yaoshi.outbox.service import Outbox
+from yaoshi.outbox.worker import WORKER
+from yaoshi.settings import load
+
+PHONE = "13800138000"
+VENDORS = ("aliyun", "tencent", "twilio", "webhook")
+ROOMY = {
+    "limit_reset_address": "10000/hour",
+    "limit_reset_account": "10000/hour",
+    "limit_register_address": "10000/hour",
+}
+
+
+@pytest.fixture
+def mailbox() -> Iterator[Mailbox]:
+    mailbox = Mailbox()
+    yield mailbox
+    mailbox.close()
+
+
+@pytest.fixture
+def gateways() -> Iterator[Callable[[str], Gateway]]:
+    made: list[Gateway] = []
+
+    def make(vendor: str) -> Gateway:
+        made.append(Gateway(vendor))
+        return made[-1]
+
+    yield make
+    for gateway in made:
+        gateway.close()
+
+
+@pytest.fixture
+def mailed(make_world: Callable[..., World], mailbox: Mailbox) -> World:
+    """A production house that mails; ana is there."""
+    world = make_world("production", **mailing(mailbox))
+    world.register(phone=PHONE)
+    return world
+
+
+def mailing(mailbox: Mailbox, **more: Any) -> dict[str, Any]:
+    return {"smtp_url": mailbox.url, "mail_from": "药师 <no-reply@example.org>", "resend_seconds": 0, **ROOMY, **more}
+
+
+def send_all(world: World, channel: str = "email") -> int:
+    number = 0
+    while world.house.worker.send_one(channel):
+        number += 1
+    return number
+
+
+def states(world: World) -> list[tuple[str, str]]:
+    return [(state, reason) for state, reason in world.rows("SELECT state, reason FROM messages ORDER BY id")]
+
+
+@pytest.mark.parametrize("language", ["zh-CN", "en"])
+def test_a_reset_by_mail_from_the_request_to_the_new_password(mailed: World, mailbox: Mailbox, language: str) -> None:
+    body = {"identifier": PHONE, "channel": "email", "contact": "ANA@example.com"}
+    asked = mailed.post("request-reset-code", body, headers={"Accept-Language": language})
+    assert asked.status == 200 and "debug_code" not in asked.body
+    assert send_all(mailed) == 1
+    (mail,) = mailbox.mails
+    message = mail.message
+    assert mail.to == ["ana@example.com"] and message["To"] == "ana@example.com"
+    assert mail.code in str(message["Subject"]) and "Yaoshi" in mail.text and "10" in mail.text
+    assert message["Auto-Submitted"] == "auto-generated" and message["Content-Language"] == language
+    assert f'lang="{language}"' in mail.html and mail.code in mail.html and "ana" not in mail.text  # Q09
+    (message_id,) = mailed.rows("SELECT id FROM messages")[0]
+    assert message["Message-ID"] == f"<{message_id}@example.org>"
+    assert mailed.reset(mail.code).status == 200 and mailed.login(password="Changed123").status == 200
+
+
+@pytest.mark.parametrize("vendor", VENDORS)
+@pytest.mark.parametrize("language", ["zh-CN", "en"])
+def test_a_reset_by_sms_through_every_vendor(
+    make_world: Callable[..., World], gateways: Callable[[str], Gateway], vendor: str, language: str
+) -> None:
+    gateway = gateways(vendor)
+    world = make_world("production", **gateway.settings())
+    world.register(phone=PHONE)
+    body = {"identifier": "ana", "channel": "phone", "contact": "+86 138 0013 8000"}
+    assert world.post("request-reset-code", body, headers={"Accept-Language": language}).status == 200
+    assert send_all(world, "phone") == 1 and not gateway.refused
+    (told,) = gateway.taken
+    (message_id,) = world.rows("SELECT id FROM messages")[0]
+    assert told["to"] == "+8613800138000" and told.get("key", message_id) == message_id
+    assert told.get("template", "") in {"zh-CN": ("", "SMS_1"), "en": ("", "SMS_2")}[language]
+    assert told.get("sign", "药师") == "药师" and told.get("min", "10") == "10"
+    reset = {"channel": "phone", "contact": PHONE, "code": told["code"]}
+    assert world.reset(**reset).status == 200
+
+
+@pytest.mark.parametrize("vendor", VENDORS)
+@pytest.mark.parametrize(
+    ("script", "endings", "taken"),
+    [
+        (["down"], ["waiting", "sent"], 1),
+        (["broken"], ["waiting", "sent"], 1),
+        (["drop"], ["waiting", "sent"], 2),
+        (["error"], ["dead"], 0),
+    ],
+    ids=["down", "broken", "REL-15-dropped-after-taking", "REL-16-refused"],
+)
+def test_what_a_gateway_says_decides_what_becomes_of_a_message(
+    make_world: Callable[..., World],
+    gateways: Callable[[str], Gateway],
+    vendor: str,
+    script: list[str],
+    endings: list[str],
+    taken: int,
+) -> None:
+    gateway = gateways(vendor)
+    gateway.script = list(script)
+    world = make_world("production", **gateway.settings())
+    world.register(phone=PHONE)
+    world.ask_code(channel="phone", contact=PHONE)
+    for ending in endings:
+        assert world.house.worker.send_one("phone")
+        assert [state for state, _ in states(world)] == [ending]
+        assert not world.house.worker.send_one("phone")
+        world.clock.advance(seconds=8)
+    assert len(gateway.taken) == taken and len({told.get("key") for told in gateway.taken}) <= 1
+
+
+@pytest.mark.parametrize("wrong", ["aliyun_access_key_secret", "tencent_secret_key", "twilio_auth_token"])
+def test_a_wrong_secret_is_waited_out_and_told(
+    make_world: Callable[..., World], gateways: Callable[[str], Gateway], wrong: str
+) -> None:
+    gateway = gateways(wrong.partition("_")[0])
+    world = make_world("production", **gateway.settings() | {wrong: "another"})
+    world.register(phone=PHONE)
+    world.ask_code(channel="phone", contact=PHONE)
+    assert send_all(world, "phone") == 1
+    ((state, reason),) = states(world)
+    assert state == "waiting" and "HTTP" in reason and SECRET not in reason and PHONE not in reason
+    assert gateway.refused and not gateway.taken
+
+
+def test_the_next_provider_takes_what_the_first_can_not(
+    make_world: Callable[..., World], gateways: Callable[[str], Gateway]
+) -> None:
+    first, second = gateways("aliyun"), gateways("tencent")
+    both = first.settings() | second.settings() | {"sms_providers": "aliyun,tencent"}
+    world = make_world("production", **both)
+    world.register(phone=PHONE)
+    first.script = ["down", "error"]
+    for _ in range(2):
+        world.ask_code(channel="phone", contact=PHONE)
+        world.clock.advance(seconds=61)
+    assert send_all(world, "phone") == 2
+    assert [state for state, _ in states(world)].count("sent") == 1  # the older code is void: dropped
+    assert len(second.taken) == 1 and not first.taken
+
+
+@pytest.mark.parametrize(
+    "claim",
+    [
+        {"identifier": "ghost"},
+        {"contact": "ben@example.com"},
+        {"contact": ["ana@example.com", "evil@example.com"]},
+        {"contact": "ana@example.com,evil@example.com"},
+        {"contact": "ana@example.com evil@example.com"},
+        {"contact": "ana@example.com\nBcc: evil@example.com"},
+        {"contact": {"0": "evil@example.com"}},
+        {"channel": "phone"},
+    ],
+    ids=["ghost", "foreign", "list", "comma", "blank", "N05-newline", "object", "no-phone-bound"],
+)
+def test_c14_nobody_else_is_ever_written_to(mailed: World, mailbox: Mailbox, claim: dict[str, Any]) -> None:
+    body = {"identifier": "ana", "channel": "email", "contact": "ana@example.com"} | claim
+    assert mailed.post("request-reset-code", body).status in (200, 400)
+    send_all(mailed)
+    send_all(mailed, "phone")
+    assert not mailbox.mails and all(state == "dropped" for state, _ in states(mailed))
+
+
+def test_an_address_is_the_stored_one_however_it_was_typed(mailed: World, mailbox: Mailbox) -> None:  # C14
+    mailed.ask_code(contact="  ANA@EXAMPLE.COM ")
+    send_all(mailed)
+    assert [mail.to for mail in mailbox.mails] == [["ana@example.com"]]
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Host": "evil.example"},
+        {"X-Forwarded-Host": "evil.example"},
+        {"Forwarded": "host=evil.example;proto=https"},
+        {"X-Forwarded-Proto": "javascript"},
+        {"Origin": "https://evil.example"},
+    ],
+    ids=str,
+)
+def test_c18_no_header_of_the_request_gets_into_a_mail(
+    mailed: World, mailbox: Mailbox, headers: dict[str, str]
+) -> None:
+    body = {"identifier": "ana", "channel": "email", "contact": "ana@example.com"}
+    mailed.post("request-reset-code", body)
+    mailed.post("request-reset-code", body, headers=headers)
+    send_all(mailed)
+    assert mailbox.mails and not any(b"evil" in mail.raw or b"javascript" in mail.raw for mail in mailbox.mails)
+
+
+def test_rel13_ten_minutes_without_smtp_change_nothing_for_callers(mailed: World, mailbox: Mailbox) -> None:
+    def ask(name: str) -> tuple[Any, list[str]]:
+        mailed.statements.clear()
+        answer = mailed.ask_code(name, contact=f"{name}@example.com")
+        return (answer.status, answer.body), list(mailed.statements)
+
+    for number in range(4):
+        mailed.register(f"user{number}")
+    before = ask("user0")
+    send_all(mailed)
+    mailbox.close()
+    during = [ask("user1")]
+    for _ in range(8):  # the oldest code's whole life goes by
+        send_all(mailed)
+        mailed.clock.advance(seconds=70)
+    during.append(ask("user2"))
+    send_all(mailed)
+    mailed.clock.advance(seconds=70)
+    assert all(asked == before for asked in during)
+    mailbox.open()
+    during.append(ask("user3"))
+    send_all(mailed)
+    mailed.clock.advance(minutes=3)
+    send_all(mailed)
+    assert [mail.to[0].partition("@")[0] for mail in mailbox.mails] == ["user0", "user2", "user3"]
+    assert mailed.rows("SELECT count(*) FROM messages WHERE state = 'dropped'") == [(1,)]
+    assert mailed.rows("SELECT count(*) FROM messages WHERE sealed IS NOT NULL") == [(0,)]
+
+
+def test_rel16_one_bad_address_in_ten_delays_nobody(mailed: World, mailbox: Mailbox) -> None:
+    mailbox.judge = lambda to: "550 5.1.1 <" + to + "> unknown" if to.startswith("u7") else None
+    for number in range(10):
+        mailed.register(f"u{number}")
+        mailed.ask_code(f"u{number}", contact=f"u{number}@example.com")
+    assert send_all(mailed) == 10
+    assert len(mailbox.mails) == 9 and mailbox.connections == 1  # one conversation for all
+    dead = [(state, reason) for state, reason in states(mailed) if state != "sent"]
+    assert dead == [("dead", "smtp: 550 5.1.1")]
+
+
+def test_q02_a_server_that_hangs_is_left(mailed: World, mailbox: Mailbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    import time
+
+    monkeypatch.setattr(service, "MOST_SECONDS", 0.3)
+    mailbox.judge = lambda to: time.sleep(1)
+    mailed.ask_code()
+    assert mailed.house.worker.send_one("email")
+    assert states(mailed) == [("waiting", "Unsure: no answer in 0 s")]
+
+
+def test_rel14_an_answer_that_drips_in_is_left_too(
+    make_world: Callable[..., World], gateways: Callable[[str], Gateway], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(service, "MOST_SECONDS", 0.5)
+    gateway = gateways("webhook")
+    world = make_world("production", **gateway.settings())
+    world.register(phone=PHONE)
+    world.ask_code(channel="phone", contact=PHONE)
+    gateway.script = ["drip"]
+    send_all(world, "phone")
+    world.clock.advance(seconds=8)
+    send_all(world, "phone")
+    assert states(world) == [("sent", "")] and gateway.taken[0]["key"] == gateway.taken[1]["key"]
+
+
+def test_the_longest_attempt_ends_before_its_lease() -> None:
+    assert timedelta(seconds=service.MOST_SECONDS * 4) + timedelta(minutes=1) < LEASE + timedelta(minutes=1)
+    at = datetime(2026, 1, 1)
+    waits = [(due_again(number, at, 0.0) - at).total_seconds() for number in range(1, 6)]
+    assert waits == [5, 15, 45, 120, 300]
+    assert due_again(99, at, 1.0) - at == timedelta(minutes=72)
+
+
+def test_q08_a_newer_code_overtakes_an_older_one(mailed: World, mailbox: Mailbox) -> None:
+    mailed.ask_code()
+    mailed.ask_code()
+    assert send_all(mailed) == 2 and len(mailbox.mails) == 1
+    assert mailed.reset(mailbox.mails[0].code).status == 200
+
+
+def test_c22_a_void_code_is_not_sent(mailed: World, mailbox: Mailbox) -> None:
+    mailed.ask_code()
+    with mailed.house.db.write(WORKER) as work:
+        mailed.house.codes.void_all(work, 1)
+    send_all(mailed)
+    assert not mailbox.mails and states(mailed) == [("dropped", "not wanted any more")]
+
+
+def test_q06_a_broken_template_is_one_dead_letter_and_can_be_mended(
+    make_world: Callable[..., World], mailbox: Mailbox, tmp_path: Path
+) -> None:
+    own = tmp_path / "templates" / "reset_code"
+    own.mkdir(parents=True)
+    (own / "en.txt").write_text("{{ nothing.there }}\n---\n-\n---\n-\n", encoding="utf-8")
+    world = make_world("production", **mailing(mailbox, templates_dir=tmp_path / "templates"))
+    world.register()
+    world.ask_code()
+    world.register("ben")
+    body = {"identifier": "ben", "channel": "email", "contact": "ben@example.com"}
+    world.post("request-reset-code", body, headers={"Accept-Language": "zh-CN"})
+    assert send_all(world) == 2 and [mail.to for mail in mailbox.mails] == [["ben@example.com"]]
+    assert states(world)[0] == ("dead", "template reset_code/en: UndefinedError")
+    (own / "en.txt").write_text("Mine {{ name }}\n---\n{{ code }}\n---\n{{ code }}\n", encoding="utf-8")
+    (dead,) = world.house.outbox.listing("dead", 10)
+    assert world.house.outbox.retry(WORKER, dead.id) and not world.house.outbox.retry(WORKER, dead.id)
+    send_all(world)
+    assert str(mailbox.mails[-1].message["Subject"]) == "Mine Yaoshi"
+
+
+def test_no_code_lies_in_the_database_and_none_in_the_logs(
+    mailed: World, mailbox: Mailbox, capfd: pytest.CaptureFixture[str]
+) -> None:  # C13
+    mailed.ask_code()
+    waiting = dump(mailed)
+    send_all(mailed)
+    code = mailbox.mails[0].code
+    logged = "".join(capfd.readouterr())
+    assert "ana@example.com" not in waiting.replace(dump_users(mailed), "")
+    for kept in (waiting, dump(mailed)):
+        assert code not in re.sub(r"\d{4}-\d\d-\d\d[ T][\d:.+]+|[0-9a-f-]{32,}", "", kept)
+    assert code not in logged
+    assert mailed.rows("SELECT sealed FROM messages") == [(None,)]
+
+
+def dump(world: World) -> str:
+    return repr(
+        {table: world.rows(f"SELECT * FROM {table}") for table in ("messages", "password_reset_codes", "audit_entries")}
+    )
+
+
+def dump_users(world: World) -> str:
+    return repr(world.rows("SELECT contact_value FROM password_reset_codes"))[3:-4]
+
+
+def test_a_message_sealed_with_a_lost_secret_dies(
+    mailed: World, make_world: Callable[..., World], mailbox: Mailbox
+) -> None:
+    mailed.ask_code()
+    url = mailed.house.settings.database_url
+    other = make_world(
+        "production", database_url=url, secret_key="another-secret-of-this-house-0123456789ab", **mailing(mailbox)
+    )
+    send_all(other)
+    assert states(mailed) == [("dead", "sealed with a secret that is not ours")] and not mailbox.mails
+
+
+def test_q05_two_workers_a_minute_apart_never_hold_one_message(
+    make_world: Callable[..., World], mailbox: Mailbox
+) -> None:
+    first = make_world("production", **mailing(mailbox))
+    second = make_world("production", database_url=first.house.settings.database_url, **mailing(mailbox))
+    second.clock.advance(seconds=60)
+    for number in range(20):
+        first.register(f"user{number}")
+        first.ask_code(f"user{number}", contact=f"user{number}@example.com")
+
+    def claim(number: int) -> Any:
+        outbox: Outbox = (first, second)[number % 2].house.outbox
+        return outbox.claim(WORKER, "email")
+
+    with ThreadPoolExecutor(8) as pool:
+        claims = [one for one in pool.map(claim, range(40)) if one]
+    assert len(claims) == len({one.id for one in claims}) == 20
+    second.clock.advance(seconds=119)  # while the longest attempt of the other could still run
+    assert second.house.outbox.claim(WORKER, "email") is None
+    second.clock.advance(minutes=3)
+    again = second.house.outbox.claim(WORKER, "email")
+    assert again and again.attempts == 2
+    stale = next(one for one in claims if one.id == again.id)
+    assert not first.house.outbox.settle(WORKER, stale, service.State.SENT)  # whose lease went over says nothing
+
+
+def test_codes_go_before_what_is_older_and_less_urgent(mailed: World, mailbox: Mailbox) -> None:
+    until = mailed.clock.now() + timedelta(hours=24)
+    with mailed.house.db.write(WORKER) as work:
+        parcel = service.Parcel("test", "email", "notice@example.com", "en", {}, until)
+        mailed.house.outbox.put(work, parcel)
+    mailed.ask_code()
+    send_all(mailed)
+    assert [mail.to[0] for mail in mailbox.mails] == ["ana@example.com", "notice@example.com"]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("language", ["zh-CN", "en"])
+def test_every_message_has_words_in_each_language(kind: str, language: str) -> None:
+    values = {"code": "{{7*7}}<b>", "minutes": "10"}
+    letter = Letters("药师<1>", None).write("key", kind, language, "a@example.com", values)
+    assert letter.subject and letter.text and len(letter.sms) <= (70 if language == "zh-CN" else 160)
+    assert "药师&lt;1&gt;" in letter.html and "49" not in letter.text  # N04: values are never templates
+    assert kind == "test" or ("{{7*7}}<b>" in letter.text and "{{7*7}}&lt;b&gt;" in letter.html)
+
+
+@pytest.mark.parametrize(
+    ("number", "reason"),
+    [
+        ("+12025550123", "country"),
+        ("+8601012345678", "not a mobile number"),
+        ("+864008123456", "not a mobile number"),
+        ("+86", "not a phone number"),
+        ("13800138000", "not a phone number"),
+    ],
+)
+def test_c20_sms_go_to_mobile_numbers_of_named_countries(
+    make_world: Callable[..., World], gateways: Callable[[str], Gateway], number: str, reason: str
+) -> None:
+    world = make_world("production", **gateways("webhook").settings())
+    with pytest.raises(OverBudget, match=reason):
+        world.house.messages._budget.spend(number, "1.1.1.1")
+
+
+def test_c20_the_caps_hold_under_two_hundred_parallel_requests(
+    make_world: Callable[..., World], gateways: Callable[[str], Gateway]
+) -> None:
+    gateway = gateways("webhook")
+    world = make_world("production", **gateway.settings() | {"sms_daily_max": 12})
+    budget = world.house.messages._budget
+
+    def spend(number: int) -> bool:
+        try:
+            budget.spend(f"+86139{number % 50:04d}{number:04d}", f"source{number}")
+        except OverBudget:
+            return False
+        return True
+
+    with ThreadPoolExecutor(16) as pool:
+        assert sum(pool.map(spend, range(200))) == 12
+
+
+@pytest.mark.parametrize(
+    ("numbers", "source", "most"),
+    [
+        (lambda number: "+8613800138000", str, 10),
+        (lambda number: f"+861380013{number:04d}", str, 20),
+        (lambda number: f"+86139{number:04d}0000", lambda _: "one", 50),
+    ],
+    ids=["number", "prefix", "source"],
+)
+def test_c20_each_cap_by_itself(
+    make_world: Callable[..., World],
+    gateways: Callable[[str], Gateway],
+    numbers: Callable[[int], str],
+    source: Callable[[int], str],
+    most: int,
+) -> None:
+    world = make_world("production", **gateways("webhook").settings())
+    budget, sent = world.house.messages._budget, 0
+    for number in range(60):
+        try:
+            budget.spend(numbers(number), source(number))
+            sent += 1
+        except OverBudget:
+            continue
+    assert sent == most
+
+
+def test_c20_a_prefix_whose_codes_nobody_types_in_is_paused(
+    make_world: Callable[..., World], gateways: Callable[[str], Gateway], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from limits import parse
+
+    from yaoshi.messaging import budget as rules
+
+    monkeypatch.setattr(rules, "_PREFIX", parse("1000 per hour"))
+    world = make_world("production", **gateways("webhook").settings())
+    budget = world.house.messages._budget
+    for pumped, proved in (("1380013", 0), ("1390013", 16)):
+        for number in range(50):
+            budget.spend(f"+86{pumped}{number:04d}", str(number))
+        for number in range(proved):
+            budget.proved(f"+86{pumped}{number:04d}")
+    with pytest.raises(OverBudget, match="paused"):
+        budget.spend("+8613800139999", "x")
+    budget.spend("+8613900139999", "x")
+
+
+def test_c20_over_the_cap_the_answer_is_the_usual_one(
+    make_world: Callable[..., World], gateways: Callable[[str], Gateway]
+) -> None:
+    gateway = gateways("aliyun")
+    world = make_world(
+        "production", **gateway.settings(), **ROOMY | {"resend_seconds": 0, "sms_price": 0.5, "sms_daily_budget": 1}
+    )
+    world.register(phone=PHONE)
+    answers = []
+    for _ in range(4):
+        answers.append(world.ask_code(channel="phone", contact=PHONE))
+        send_all(world, "phone")
+    assert len({json.dumps(one.body, sort_keys=True) for one in answers}) == 1 and len(gateway.taken) == 2
+    assert states(world)[-1][0] == "dropped" and "day" in states(world)[-1][1]
+
+
+def test_c20_where_nothing_can_be_counted_nothing_is_sent(
+    make_world: Callable[..., World], gateways: Callable[[str], Gateway]
+) -> None:
+    gateway = gateways("aliyun")
+    world = make_world("production", **gateway.settings())
+    world.register(phone=PHONE)
+    world.ask_code(channel="phone", contact=PHONE)
+    with world.house.db.write(WORKER) as work:
+        work.db.execute(text("ALTER TABLE limit_counters RENAME TO away"))
+    with pytest.raises(StorageUnavailable):
+        world.house.worker.send_one("phone")
+    assert not gateway.taken
+    with world.house.db.write(WORKER) as work:
+        work.db.execute(text("ALTER TABLE away RENAME TO limit_counters"))
+    world.clock.advance(seconds=LEASE.total_seconds() + 1)
+    assert world.house.worker.send_one("phone") and len(gateway.taken) == 1
+
+
+@pytest.mark.parametrize(
+    ("environment", "named"),
+    [
+        ({"YAOSHI_SMS_PROVIDERS": "aliyun"}, "YAOSHI_ALIYUN_ACCESS_KEY_ID and YAOSHI_ALIYUN_ACCESS_KEY_SECRET"),
+        ({"YAOSHI_SMS_PROVIDERS": "pigeon"}, "YAOSHI_SMS_PROVIDERS"),
+        ({"YAOSHI_SMTP_URL": "smtps://mail.example.com"}, "YAOSHI_MAIL_FROM"),
+        ({"YAOSHI_SMTP_URL": "http://mail.example.com"}, "YAOSHI_SMTP_URL"),
+        ({"YAOSHI_ALIYUN_TEMPLATES": "reset_code=1"}, "YAOSHI_ALIYUN_TEMPLATES"),
+        ({"YAOSHI_ALIYUN_ENDPOINT": "http://dysmsapi.aliyuncs.com"}, "YAOSHI_ALIYUN_ENDPOINT"),
+        (
+            {
+                "YAOSHI_SMS_PROVIDERS": "webhook",
+                "YAOSHI_SMS_WEBHOOK_URL": "https://x.example",
+                "YAOSHI_SMS_WEBHOOK_SECRET": SECRET,
+            },
+            "YAOSHI_SMS_DAILY_MAX",
+        ),
+    ],
+    ids=["keys", "unknown", "sender", "scheme", "templates", "clear-text", "S09-cap"],
+)
+def test_s09_a_half_set_provider_is_refused_by_name(
+    monkeypatch: pytest.MonkeyPatch, environment: dict[str, str], named: str
+) -> None:
+    monkeypatch.setenv("FLASK_ENV", "production")
+    monkeypatch.setenv("SECRET_KEY", "0f9e8d7c6b5a49382716f5e4d3c2b1a0zyxwvutsrqponm")
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(SettingsRefused) as refused:
+        load()
+    assert named in str(refused.value) and KEY not in str(refused.value)

@@ -1,0 +1,1 @@
+"""One file for each way out. Which ones are used, and in which order, is the operator's choice."""

@@ -1,0 +1,203 @@
+"""The outbox: a message is a row of the transaction that promised it; workers claim, send and settle it."""
+
+import json
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from sqlalchemy import delete, func, literal, or_, select, update
+
+from yaoshi.core import random
+from yaoshi.core.db import Database, Instant, Work, insert_into
+from yaoshi.core.secretbox import SecretBox, Unsealable
+from yaoshi.core.types import Caller, Clock
+from yaoshi.outbox.models import Message
+from yaoshi.outbox.policy import LEASE, State, due_again
+
+_PURPOSE = "messages"
+_PUT = insert_into(Message)
+_COLUMNS = (
+    Message.id,
+    Message.kind,
+    Message.channel,
+    Message.state,
+    Message.reason,
+    Message.provider,
+    Message.attempts,
+    Message.created_at,
+    Message.due_at,
+    Message.useless_at,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Parcel:
+    """What a journey promises: words of `kind` in `language`, their `values`, to an address of `channel`.
+
+    `channel` is "email" or "phone". With a `code_id` it is sent only while that code is open; nobody's code makes a
+    parcel that goes nowhere, and costs the same. It is of no use after `useless_at`.
+    """
+
+    kind: str
+    channel: str
+    to: str
+    language: str
+    values: dict[str, str]
+    useless_at: datetime
+    code_id: int | None = None
+
+
+class Claimed(NamedTuple):
+    """A message that one worker sends; `parcel` is None when its seal was made with a secret that is not ours.
+
+    `source` is the counter key of the address that asked for it.
+    """
+
+    id: str
+    lease: str
+    attempts: int
+    source: str
+    parcel: Parcel | None
+
+
+class Waiting(NamedTuple):
+    """A message as the operator sees it: never its recipient, never its words."""
+
+    id: str
+    kind: str
+    channel: str
+    state: str
+    reason: str
+    provider: str
+    attempts: int
+    created_at: datetime
+    due_at: datetime
+    useless_at: datetime
+
+
+class Outbox:
+    """Alone writes the table `messages`."""
+
+    def __init__(self, db: Database, clock: Clock, box: SecretBox) -> None:
+        self._db, self._clock, self._box = db, clock, box
+
+    def put(self, work: Work, parcel: Parcel) -> str:
+        """Keep a promise in the transaction that makes it; return the message's id."""
+        message_id = str(random.new_id(work.now))
+        inner = {"to": parcel.to, "language": parcel.language, "values": parcel.values, "source": work.caller.source}
+        row = {
+            "id": message_id,
+            "kind": parcel.kind,
+            "channel": parcel.channel,
+            "place": 1 if parcel.code_id is None else 0,
+            "code_id": parcel.code_id,
+            "sealed": self._box.seal(_PURPOSE, json.dumps(inner).encode()),
+            "state": State.WAITING.value,
+            "created_at": work.now,
+            "due_at": work.now,
+            "useless_at": parcel.useless_at,
+            "lease": None,
+            "leased_until": None,
+        }
+        work.db.execute(_PUT, row)
+        return message_id
+
+    def is_due(self, channel: str) -> bool:
+        """Return whether a message waits to be claimed: a look that takes no lock."""
+        with self._db.read() as db:
+            return db.execute(self._due(channel, self._clock.now()).limit(1)).first() is not None
+
+    def claim(self, caller: Caller, channel: str) -> Claimed | None:
+        """Return the message whose turn it is, now nobody else's for the time of a lease; None when none is due."""
+        with self._db.write(caller) as work:
+            due = self._due(channel, work.now).order_by(Message.place, Message.due_at, Message.id).limit(1)
+            message_id = work.db.execute(due.with_for_update(skip_locked=True)).scalar()
+            if message_id is None:
+                return None
+            lease = str(random.new_id(work.now))
+            own_time = self._db.writer.dialect.name == "sqlite"
+            claimed = (
+                update(Message)
+                .where(Message.id == message_id)
+                .values(
+                    lease=lease,
+                    leased_until=work.now + LEASE if own_time else func.now() + LEASE,
+                    attempts=Message.attempts + 1,
+                )
+                .returning(Message.kind, Message.sealed, Message.useless_at, Message.code_id, Message.attempts)
+            )
+            row = work.db.execute(claimed).one()
+        try:
+            inner: dict[str, Any] = json.loads(self._box.unseal(_PURPOSE, row.sealed or b""))
+        except Unsealable:
+            return Claimed(message_id, lease, row.attempts, "", None)
+        source = inner.pop("source")
+        parcel = Parcel(row.kind, channel, **inner, useless_at=row.useless_at, code_id=row.code_id)
+        return Claimed(message_id, lease, row.attempts, source, parcel)
+
+    def settle(self, caller: Caller, claimed: Claimed, state: State, *, reason: str = "", provider: str = "") -> bool:
+        """Say how an attempt ended; a message that goes on waiting is due again later, or dropped if too late.
+
+        Return whether the claim still held. What is settled keeps no recipient and no words, unless it is dead: the
+        operator may try it again.
+        """
+        with self._db.write(caller) as work:
+            change: dict[str, Any] = {"lease": None, "leased_until": None, "reason": reason[:80], "provider": provider}
+            if state is State.WAITING:
+                due_at = due_again(claimed.attempts, work.now, random.fraction())
+                change["due_at"] = due_at
+                if claimed.parcel is None or due_at >= claimed.parcel.useless_at:
+                    state = State.DROPPED
+            if state in (State.SENT, State.DROPPED):
+                change["sealed"] = None
+            held = update(Message).where(Message.id == claimed.id, Message.lease == claimed.lease)
+            return work.db.execute(held.values(state=state.value, **change)).rowcount == 1
+
+    def listing(self, state: str | None, most: int) -> list[Waiting]:
+        """Return messages, the newest first."""
+        with self._db.read() as db:
+            rows = select(*_COLUMNS).order_by(Message.id.desc()).limit(most)
+            return [Waiting._make(row) for row in db.execute(rows.where(Message.state == state) if state else rows)]
+
+    def find(self, message_id: str) -> Waiting | None:
+        """Return the message with this id."""
+        with self._db.read() as db:
+            row = db.execute(select(*_COLUMNS).where(Message.id == message_id)).first()
+            return Waiting._make(row) if row else None
+
+    def counts(self) -> dict[tuple[str, str], int]:
+        """Return how many messages there are by (channel, state)."""
+        with self._db.read() as db:
+            rows = db.execute(
+                select(Message.channel, Message.state, func.count()).group_by(Message.channel, Message.state)
+            )
+            return {(channel, state): number for channel, state, number in rows}
+
+    def retry(self, caller: Caller, message_id: str) -> bool:
+        """Let a dead message wait again, from its first attempt; return whether there was one that is still of use."""
+        with self._db.write(caller) as work:
+            dead = update(Message).where(
+                Message.id == message_id,
+                Message.state == State.DEAD.value,
+                Message.useless_at > work.now,
+                Message.sealed.is_not(None),
+            )
+            again = dead.values(state=State.WAITING.value, attempts=0, due_at=work.now, reason="")
+            return work.db.execute(again).rowcount == 1
+
+    def purge(self, work: Work, before: datetime) -> int:
+        """Delete messages that are settled, or useless, since `before`; empty those that died and are useless now."""
+        useless = update(Message).where(Message.useless_at < work.now, Message.state == State.DEAD.value)
+        work.db.execute(useless.values(sealed=None))
+        old = delete(Message).where(Message.useless_at < before, Message.created_at < before)
+        return work.db.execute(old).rowcount
+
+    def _due(self, channel: str, now: datetime) -> Any:
+        free = or_(Message.leased_until.is_(None), Message.leased_until < self._lease_time(now))
+        return select(Message.id).where(
+            Message.state == State.WAITING.value, Message.channel == channel, Message.due_at <= now, free
+        )
+
+    def _lease_time(self, now: datetime) -> Any:
+        """Return the instant that leases go by: the database's, since workers' clocks differ; SQLite has only ours."""
+        return literal(now, Instant) if self._db.writer.dialect.name == "sqlite" else func.now()
