@@ -248,7 +248,7 @@ def check_webhook(_path: str, headers: dict[str, str], body: bytes) -> dict[str,
         return None
     told = json.loads(body)
     assert told["id"] == headers["webhook-id"]
-    return {"to": told["to"], "key": told["id"], "text": told["text"], "code": told["values"]["code"]}
+    return {"to": told["to"], "key": told["id"], "text": told["text"], "kind": told["kind"], **told["values"]}
 
 
 BROKEN = {"down": 503, "broken": 500}

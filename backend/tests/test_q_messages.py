@@ -16,7 +16,7 @@ from conftest import World
 from yaoshi.core.errors import SettingsRefused, StorageUnavailable
 from yaoshi.messaging import service
 from yaoshi.messaging.budget import OverBudget
-from yaoshi.messaging.letters import KINDS, Letters
+from yaoshi.messaging.letters import KINDS, NOTICES, Letters
 from yaoshi.outbox.policy import LEASE, due_again
 from yaoshi.outbox.service import Outbox
 from yaoshi.outbox.worker import WORKER
@@ -408,6 +408,8 @@ def test_codes_go_before_what_is_older_and_less_urgent(mailed: World, mailbox: M
 @pytest.mark.parametrize("language", ["zh-CN", "en"])
 def test_every_message_has_words_in_each_language(kind: str, language: str) -> None:
     values = {"code": "{{7*7}}<b>", "minutes": "10"}
+    if kind in NOTICES:
+        values = {"device": "{{7*7}}<b>", "at": "2026", "address": "::1", "link": "https://id.example.com/disown#x"}
     letter = Letters("药师<1>", None).write("key", kind, language, "a@example.com", values)
     assert letter.subject and letter.text and len(letter.sms) <= (70 if language == "zh-CN" else 160)
     assert "药师&lt;1&gt;" in letter.html and "49" not in letter.text  # N04: values are never templates

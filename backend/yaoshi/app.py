@@ -10,15 +10,20 @@ from werkzeug.exceptions import NotFound, RequestHeaderFieldsTooLarge, RequestUR
 
 from yaoshi.accounts.routes import routes as accounts
 from yaoshi.bootstrap import House
+from yaoshi.contacts.routes import development as contacts_in_development
+from yaoshi.contacts.routes import routes as contacts
 from yaoshi.core.errors import Kind, Problem, SettingsRefused
 from yaoshi.core.phrases import Phrase
 from yaoshi.keys.routes import routes as keys
 from yaoshi.ops.routes import install_api_page
 from yaoshi.ops.routes import routes as ops
 from yaoshi.passwords.routes import routes as passwords
+from yaoshi.recovery import page as disown_page
 from yaoshi.recovery.routes import development as recovery_in_development
 from yaoshi.recovery.routes import routes as recovery
 from yaoshi.sessions.routes import routes as sessions
+from yaoshi.signin.routes import by_code as signin_by_code
+from yaoshi.signin.routes import by_code_in_development as signin_by_code_in_development
 from yaoshi.signin.routes import routes as signin
 from yaoshi.signup.routes import routes as signup
 from yaoshi.web import access, headers, problems
@@ -26,15 +31,21 @@ from yaoshi.web.callers import Callers, is_local, parse_networks
 from yaoshi.web.cookies import CookieWay
 from yaoshi.web.endpoint import Contract, Routes
 
-ROUTES: tuple[Routes, ...] = (signup, signin, sessions, accounts, passwords, recovery, keys, ops)
+ROUTES: tuple[Routes, ...] = (signup, signin, sessions, accounts, contacts, passwords, recovery, keys, ops)
 MOST_COOKIE, MOST_AUTHORIZATION, MOST_ADDRESS = 8192, 16384, 4096
 
 
-def contracts_of(*, development: bool) -> list[Contract]:
-    """Return every door; the development house opens its own doors instead of those at the same address."""
-    own = list(recovery_in_development.contracts) if development else []
-    replaced = {(contract.method, contract.path) for contract in own}
-    return own + [c for routes in ROUTES for c in routes.contracts if (c.method, c.path) not in replaced]
+def contracts_of(*, development: bool, sign_in_by_code: bool = True) -> list[Contract]:
+    """Return every door; where two stand at one address the house opens the more particular one."""
+    opened = list(ROUTES)
+    if sign_in_by_code:
+        opened.append(signin_by_code)
+    if development:
+        opened += [contacts_in_development, recovery_in_development]
+    if development and sign_in_by_code:
+        opened.append(signin_by_code_in_development)
+    found = {(contract.method, contract.path): contract for routes in opened for contract in routes.contracts}
+    return list(found.values())
 
 
 def create_app(house: House) -> Flask:
@@ -76,8 +87,9 @@ def create_app(house: House) -> Flask:
     own = headers.pages_of(origins | {settings.public_url}, development=settings.development)
     app.extensions["yaoshi.cookies"] = CookieWay(own, https=https or not settings.development)
     problems.install(app, settings.public_url)
-    contracts = contracts_of(development=settings.development)
+    contracts = contracts_of(development=settings.development, sign_in_by_code=house.signs_in_by_code)
     Routes.install(app, contracts)
+    disown_page.install(app, settings.installation_name)
     if settings.api_page:
         install_api_page(app, contracts, settings.public_url)
     return app

@@ -5,9 +5,12 @@ from datetime import timedelta
 from functools import partial
 
 from yaoshi import instance
+from yaoshi.accounts.notices import Notices
 from yaoshi.accounts.service import Accounts
+from yaoshi.accounts.slips import Slips
 from yaoshi.audit.service import announce
 from yaoshi.codes.service import Codes
+from yaoshi.contacts.service import Contacts, Owners
 from yaoshi.core.db import Database, open_engines
 from yaoshi.core.secretbox import SecretBox
 from yaoshi.core.types import Caller, Clock, SystemClock
@@ -23,11 +26,14 @@ from yaoshi.ops.installation import Installation
 from yaoshi.outbox.service import Outbox
 from yaoshi.outbox.worker import Worker
 from yaoshi.passwords.change import PasswordChange
+from yaoshi.passwords.renewal import Renewal
 from yaoshi.passwords.service import Passwords
+from yaoshi.recovery.disown import Disown
 from yaoshi.recovery.service import Recovery
 from yaoshi.sessions.service import Sessions
 from yaoshi.sessions.tokens import RefreshTokens
 from yaoshi.settings import Settings
+from yaoshi.signin.code import CodeSignIn
 from yaoshi.signin.service import SignIn
 from yaoshi.signup.service import SignUp
 
@@ -56,8 +62,18 @@ class House:
     password_change: PasswordChange
     signup: SignUp
     signin: SignIn
+    code_signin: CodeSignIn
+    contacts: Contacts
+    owners: Owners
     recovery: Recovery
+    disown: Disown
     installation: Installation
+
+    @property
+    def signs_in_by_code(self) -> bool:
+        """Whether people may sign in with a code that is sent to them."""
+        chosen = self.settings.sign_in_by_code
+        return self.settings.development if chosen is None else chosen
 
     def open(self) -> None:
         """Make ready to serve: schema and mode are right, keys are there, decoys are drawn from the real mix.
@@ -103,8 +119,12 @@ def build(settings: Settings, clock: Clock | None = None) -> House:
     letters = Letters(settings.installation_name, settings.templates_dir)
     # What SMS cost is always counted in the main database, whatever counts sign-ins.
     messages = Messages(outbox, letters, couriers, Budget(counters, settings), clock, is_open)
-    sessions = Sessions(db, clock, keys, limiter, RefreshTokens(box), settings)
+    slips = Slips(db, clock, box)
+    notices = Notices(messages, slips, settings.public_url)
+    sessions = Sessions(db, clock, keys, limiter, RefreshTokens(box), notices, settings)
     passwords = Passwords(db, box, settings)
+    renewal = Renewal(passwords, sessions, codes, notices)
+    proven_only = settings.contact_verification == "required"
     return House(
         settings=settings,
         clock=clock,
@@ -120,9 +140,13 @@ def build(settings: Settings, clock: Clock | None = None) -> House:
         worker=Worker(outbox, messages.deliver),
         sessions=sessions,
         passwords=passwords,
-        password_change=PasswordChange(db, limiter, passwords, sessions, codes),
+        password_change=PasswordChange(db, limiter, passwords, renewal),
         signup=SignUp(db, limiter, accounts, passwords),
-        signin=SignIn(db, limiter, passwords, sessions),
-        recovery=Recovery(db, limiter, codes, messages, passwords, sessions),
+        signin=SignIn(db, limiter, passwords, sessions, slips, proven_only=proven_only),
+        code_signin=CodeSignIn(db, limiter, codes, messages, accounts, sessions),
+        contacts=Contacts(db, limiter, codes, messages, accounts, passwords, notices),
+        owners=Owners(sessions, slips),
+        recovery=Recovery(db, limiter, codes, messages, accounts, passwords, renewal),
+        disown=Disown(db, slips, renewal),
         installation=Installation(db, codes, outbox, sessions, development=settings.development),
     )

@@ -33,6 +33,15 @@ class RoleSet(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ContactProven(Event):
+    """The owner proved a contact; `moved` says whether it took the place of another."""
+
+    name: ClassVar[str] = "accounts.contact_proven"
+    channel: str
+    moved: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AccountDisabled(Event):
     """The operator shut an account."""
 

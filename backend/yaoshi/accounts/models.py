@@ -5,7 +5,7 @@ from datetime import datetime
 from sqlalchemy import String, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from yaoshi.accounts.policy import Role
+from yaoshi.accounts.policy import Role, Unproven
 from yaoshi.core.db import Model
 
 
@@ -14,7 +14,8 @@ class User(Model):
 
     `username`, `email` and `phone` are kept as people know them; beside each stands its one canonical form, unique,
     by which accounts are found and compared. A canonical form is null only for an adopted row that an older row
-    forestalled. `password_hash` may be unusable (empty, cut off) in adopted rows; `created_at` and `role` are theirs.
+    forestalled. A contact is proven from its `…_verified_at` on; `unproven_contacts` says what the others are good for.
+    `password_hash` may be unusable (empty, cut off) in adopted rows; `created_at` and `role` are theirs.
     """
 
     __tablename__ = "users"
@@ -33,3 +34,6 @@ class User(Model):
     phone_key: Mapped[str | None] = mapped_column(String(20), index=True, unique=True)
     requested_role: Mapped[str | None] = mapped_column(String(20))
     disabled_at: Mapped[datetime | None]
+    email_verified_at: Mapped[datetime | None]
+    phone_verified_at: Mapped[datetime | None]
+    unproven_contacts: Mapped[str] = mapped_column(String(10), server_default=Unproven.ADOPTED.value)

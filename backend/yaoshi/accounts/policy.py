@@ -51,6 +51,18 @@ class Role(StrEnum):
     UNAUTH = "unauth"
 
 
+class Unproven(StrEnum):
+    """What contacts that nobody ever proved are good for: resets and notices, or nothing but to be proven.
+
+    Whoever registers with the address of somebody else plants their own second contact beside it; once the true owner
+    resets through the one, the other is powerless. Adopted accounts never had a way to prove theirs, and keep them.
+    """
+
+    TRUSTED = "trusted"
+    POWERLESS = "powerless"
+    ADOPTED = "adopted"
+
+
 class HandleKind(Enum):
     """Which namespace a typed account name belongs to."""
 

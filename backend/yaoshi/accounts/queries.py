@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection, bindparam, or_, select
 
 from yaoshi.accounts.models import User
-from yaoshi.accounts.policy import Handle, HandleKind, fold_email, phone_key
+from yaoshi.accounts.policy import Handle, HandleKind, Unproven, fold_email, phone_key
 from yaoshi.core.db import Database, Prepared, Work, read_instant
 
 MOST_TWINS = 20
@@ -23,6 +23,8 @@ class Profile(NamedTuple):
     role: str
     requested_role: str | None
     created_at: datetime | None
+    email_verified_at: datetime | None = None
+    phone_verified_at: datetime | None = None
 
 
 class Principal(NamedTuple):
@@ -39,10 +41,29 @@ class Account(NamedTuple):
     password_hash: str
     disabled_at: datetime | None
     keys: tuple[str | None, str | None, str | None]
+    unproven: str
 
 
-PROFILE = (User.id, User.username, User.email, User.phone, User.role, User.requested_role, User.created_at)
-_ACCOUNT = (*PROFILE, User.password_hash, User.disabled_at, User.username_key, User.email_key, User.phone_key)
+PROFILE = (
+    User.id,
+    User.username,
+    User.email,
+    User.phone,
+    User.role,
+    User.requested_role,
+    User.created_at,
+    User.email_verified_at,
+    User.phone_verified_at,
+)
+_ACCOUNT = (
+    *PROFILE,
+    User.password_hash,
+    User.disabled_at,
+    User.username_key,
+    User.email_key,
+    User.phone_key,
+    User.unproven_contacts,
+)
 _BY_HANDLE = Prepared(
     select(*_ACCOUNT)
     .where(
@@ -87,14 +108,37 @@ def held(work: Work, user_id: int) -> Account | None:
 
 
 def holder(account: Account | None, channel: str, contact: str) -> int | None:
-    """Return the id of `account` if it is active and `contact` is its bound address of `channel`, else None."""
-    if account is None or account.disabled_at is not None:
+    """Return the id of `account` if it is active and `contact` is its address of `channel`, with power; else None."""
+    if account is None or not has_power(account, channel):
         return None
-    stored, stored_key = (
-        (account.profile.email, account.keys[1]) if channel == "email" else (account.profile.phone, account.keys[2])
-    )
+    stored = account.profile.email if channel == "email" else account.profile.phone
+    stored_key = account.keys[1 if channel == "email" else 2]
     same = contact == stored or (stored_key is not None and contact_key(channel, contact) == stored_key)
     return account.profile.id if same else None
+
+
+def has_power(account: Account, channel: str) -> bool:
+    """Return whether codes sent by `channel` open this account."""
+    if account.disabled_at is not None:
+        return False
+    return is_proven(account.profile, channel) or account.unproven != Unproven.POWERLESS.value
+
+
+def is_proven(profile: Profile, channel: str) -> bool:
+    """Return whether the owner has proved the contact of `channel`."""
+    return (profile.email_verified_at if channel == "email" else profile.phone_verified_at) is not None
+
+
+def is_any_proven(profile: Profile) -> bool:
+    """Return whether the owner has proved a contact."""
+    return is_proven(profile, "email") or is_proven(profile, "phone")
+
+
+def reach(account: Account) -> list[tuple[str, str]]:
+    """Return where notices reach the owner, as (channel, address): every proven contact, else the e-mail address."""
+    proven = [channel for channel in ("email", "phone") if is_proven(account.profile, channel)]
+    usable = proven or [channel for channel in ("email",) if has_power(account, channel)]
+    return [(channel, to) for channel in usable if (to := address(account, channel))]
 
 
 def address(account: Account | None, channel: str) -> str:
@@ -128,6 +172,13 @@ def taken(db: Connection, keys: dict[str, str | None], skeleton: str) -> list[st
     return [name for name, hit in (("username", hits[0] or hits[1]), ("email", hits[2]), ("phone", hits[3])) if hit]
 
 
+def is_taken(db: Connection, channel: str, contact: str, user_id: int) -> bool:
+    """Return whether an e-mail address or phone number belongs to another account than this."""
+    stored, folded = (User.email, User.email_key) if channel == "email" else (User.phone, User.phone_key)
+    same = or_(stored == contact, folded == contact_key(channel, contact))
+    return db.execute(select(User.id).where(same, User.id != user_id).limit(1)).first() is not None
+
+
 _COLUMN = {HandleKind.NAME: "username", HandleKind.EMAIL: "email", HandleKind.PHONE: "phone"}
 _ORDER = {
     HandleKind.NAME: ("username", "email", "phone"),
@@ -150,8 +201,8 @@ def _rank(account: Account, handle: Handle) -> tuple[int, int]:
 
 def read_profile(row: Sequence[Any]) -> Profile:
     """Return the profile in a row that begins with the columns PROFILE, from the driver or from SQLAlchemy."""
-    return Profile._make((*row[:6], read_instant(row[6])))
+    return Profile._make((*row[:6], *map(read_instant, row[6:9])))
 
 
 def _account(row: Sequence[Any]) -> Account:
-    return Account(read_profile(row), row[7] or "", read_instant(row[8]), (row[9], row[10], row[11]))
+    return Account(read_profile(row), row[9] or "", read_instant(row[10]), (row[11], row[12], row[13]), row[14])

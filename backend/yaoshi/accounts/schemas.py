@@ -23,6 +23,8 @@ class UserOut(BaseModel):
     role: str
     requested_role: str | None = Field(description="The role asked for at registration while it waits for approval.")
     created_at: Rfc3339 | None = Field(description="Null for some accounts adopted from the legacy system.")
+    email_verified_at: Rfc3339 | None = Field(description="When the owner proved the e-mail address; null until then.")
+    phone_verified_at: Rfc3339 | None = Field(description="When the owner proved the phone number; null until then.")
 
     @classmethod
     def of(cls, profile: Profile) -> "UserOut":

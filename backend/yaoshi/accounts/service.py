@@ -7,10 +7,17 @@ from sqlalchemy import update
 from sqlalchemy.exc import IntegrityError
 
 from yaoshi.accounts import queries
-from yaoshi.accounts.events import AccountDisabled, AccountEnabled, AccountOpened, IdentifierTaken, RoleSet
+from yaoshi.accounts.events import (
+    AccountDisabled,
+    AccountEnabled,
+    AccountOpened,
+    ContactProven,
+    IdentifierTaken,
+    RoleSet,
+)
 from yaoshi.accounts.models import User
-from yaoshi.accounts.policy import Role, fold_email, fold_username, phone_key, skeleton
-from yaoshi.accounts.queries import Profile
+from yaoshi.accounts.policy import Role, Unproven, fold_email, fold_username, phone_key, skeleton
+from yaoshi.accounts.queries import Profile, contact_key
 from yaoshi.accounts.settings import AccountSettings
 from yaoshi.core.db import Work, insert_into
 from yaoshi.core.errors import Fault
@@ -56,6 +63,7 @@ class Accounts:
             "requested_role": wish,
             "created_at": work.now,
             "username_skeleton": alike,
+            "unproven_contacts": Unproven.TRUSTED.value,
         } | {f"{name}_key": key for name, key in keys.items()}
         self._refuse_taken(work, keys, alike)
         try:
@@ -72,6 +80,32 @@ class Accounts:
         """Give the account `role`; a wish that stood open is settled by it."""
         work.db.execute(update(User).where(User.id == user_id).values(role=role.value, requested_role=None))
         work.record(RoleSet(user_id=user_id, role=role.value))
+
+    def prove(self, work: Work, user_id: int, channel: str, *, alone: bool = False) -> None:
+        """Say that the owner proved the contact of `channel`; `alone`: contacts that nobody proved lose their power.
+
+        Source: threats CF-08.
+        """
+        column = User.email_verified_at if channel == "email" else User.phone_verified_at
+        work.db.execute(update(User).where(User.id == user_id, column.is_(None)).values({column: work.now}))
+        if alone:
+            trusted = update(User).where(User.id == user_id, User.unproven_contacts == Unproven.TRUSTED.value)
+            work.db.execute(trusted.values(unproven_contacts=Unproven.POWERLESS.value))
+        work.record(ContactProven(user_id=user_id, channel=channel, moved=False))
+
+    def move_contact(self, work: Work, user_id: int, channel: str, value: str) -> None:
+        """Give the account a new e-mail address or phone number that its owner has proved.
+
+        Raises IdentifierTaken; then the transaction must be left.
+        """
+        key = contact_key(channel, value)
+        change: dict[str, Any] = {channel: value, f"{channel}_key": key, f"{channel}_verified_at": work.now}
+        try:
+            with work.db.begin_nested():
+                work.db.execute(update(User).where(User.id == user_id).values(change))
+        except IntegrityError:
+            raise IdentifierTaken([Fault(channel, "taken")]) from None
+        work.record(ContactProven(user_id=user_id, channel=channel, moved=True))
 
     def disable(self, work: Work, user_id: int) -> None:
         """Shut the account; who calls ends its sessions and codes in the same transaction."""

@@ -13,6 +13,7 @@ from yaoshi.accounts.policy import Role, read_email, read_handle, read_phone, re
 from yaoshi.accounts.queries import Account
 from yaoshi.accounts.service import NewAccount
 from yaoshi.bootstrap import OPERATOR, House, build
+from yaoshi.codes.policy import Purpose
 from yaoshi.core.errors import Fault, InvalidRequest, SettingsRefused
 from yaoshi.passwords.policy import judge
 from yaoshi.server import settings_of_process
@@ -134,7 +135,8 @@ def reset(name: str, channel: str) -> None:
             raise SettingsRefused(f"#{account.profile.id} has no {channel}.")
         if account.disabled_at:
             raise SettingsRefused(f"#{account.profile.id} is disabled. Enable it first.")
-        subject = house.codes.subject(account.profile.id, channel, queries.contact_key(channel, contact), "")
+        to = (channel, queries.contact_key(channel, contact))
+        subject = house.codes.subject(Purpose.RESET, account.profile.id, to, to)
         with house.db.write(OPERATOR) as work:
             house.codes.void_all(work, account.profile.id)
             house.sessions.end_all(work, account.profile.id)

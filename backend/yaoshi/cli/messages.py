@@ -11,11 +11,17 @@ from yaoshi.cli.accounts import open_house
 from yaoshi.core import random
 from yaoshi.core.errors import SettingsRefused
 from yaoshi.core.phrases import LANGUAGES
-from yaoshi.messaging.letters import KINDS, Unwritable
+from yaoshi.messaging.letters import KINDS, NOTICES, Unwritable
 from yaoshi.outbox.policy import State
 
 _LANGUAGE = click.option("--language", type=click.Choice(LANGUAGES), default="zh-CN", show_default=True)
-_SAMPLE = {"code": "123456", "minutes": "10"}
+_CODE = {"code": "123456", "minutes": "10"}
+_NOTICE = {
+    "at": "2026-01-31 20:15",
+    "address": "203.0.113.7",
+    "device": "Chrome · Windows",
+    "link": "https://id.example.com/disown#v1.1.1800000000.0123456789abcdef",
+}
 
 
 @click.command()
@@ -80,7 +86,7 @@ def test_(to: str, language: str) -> None:
     """Send a real test message now, and say what came of it; exit code 1 when it was not sent."""
     channel, address = _address(to)
     with open_house() as house:
-        letter = house.letters.write(str(random.new_id(house.clock.now())), "test", language, address, _SAMPLE)
+        letter = house.letters.write(str(random.new_id(house.clock.now())), "test", language, address, _CODE)
         state, reason, provider = house.messages.send(channel, letter, "operator")
         if state is not State.SENT:
             click.echo(f"Not sent to {to}: {reason}.{_advice(house, channel)}", err=True)
@@ -96,7 +102,9 @@ def preview(kind: str, language: str, html: bool) -> None:
     """Show the words of a message as people get them."""
     with open_house() as house:
         try:
-            letter = house.letters.write("preview", kind, language, "ana@example.com", _SAMPLE)
+            letter = house.letters.write(
+                "preview", kind, language, "ana@example.com", _NOTICE if kind in NOTICES else _CODE
+            )
         except Unwritable as broken:
             raise SettingsRefused(f"{broken}: {broken.__cause__}") from None
         click.echo(letter.html if html else f"Subject: {letter.subject}\nSMS: {letter.sms}\n\n{letter.text}")

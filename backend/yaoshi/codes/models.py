@@ -2,10 +2,16 @@
 
 from datetime import datetime
 
-from sqlalchemy import ForeignKey, Index, String, false
+from sqlalchemy import ForeignKey, Index, String, false, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from yaoshi.core.db import Model
+
+_GUESSED = text("attempts > 0")
+
+
+def _guessed(name: str, *columns: str) -> Index:
+    return Index(name, *columns, sqlite_where=_GUESSED, postgresql_where=_GUESSED)
 
 
 class Code(Model):
@@ -16,7 +22,12 @@ class Code(Model):
     """
 
     __tablename__ = "password_reset_codes"
-    __table_args__ = (Index(None, "subject", "used"),)
+    __table_args__ = (
+        Index(None, "subject", "used"),
+        # Few codes are guessed at: counting those is looking at those.
+        _guessed("ix_password_reset_codes_guessed", "created_at"),
+        _guessed("ix_password_reset_codes_guessed_own", "user_id", "created_at"),
+    )
 
     id: Mapped[int] = mapped_column(primary_key=True)
     user_id: Mapped[int | None] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), index=True)

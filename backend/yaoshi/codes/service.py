@@ -1,14 +1,14 @@
 """Codes: issued, tried, spent. The one place where asking in vain costs the same as asking in earnest."""
 
-import re
-import unicodedata
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+import structlog
 from pydantic import Field
-from sqlalchemy import Connection, bindparam, delete, select, update
+from sqlalchemy import Connection, bindparam, case, delete, func, literal_column, or_, select, update
 
 from yaoshi.codes.models import Code
+from yaoshi.codes.policy import DAY, HOUR, LETTERS, OWN_WINDOW, Purpose, Shape, is_attacked, shape_of
 from yaoshi.core import random
 from yaoshi.core.config import Group
 from yaoshi.core.db import Work, insert_into
@@ -16,7 +16,6 @@ from yaoshi.core.errors import Kind, Problem
 from yaoshi.core.phrases import Phrase
 from yaoshi.core.secretbox import SecretBox
 
-LENGTH = 6
 LIFETIME = timedelta(minutes=10)
 MOST_ATTEMPTS = 5
 
@@ -26,11 +25,18 @@ _YOUNG = (
     .limit(1)
 )
 _NEWEST = (
-    select(Code.id, Code.code_hash, Code.user_id)
+    select(Code.id, Code.code_hash, Code.user_id, Code.channel, Code.contact_value)
     .where(Code.subject == bindparam("of"), Code.used.is_(False))
     .order_by(Code.id.desc())
     .limit(1)
 )
+_OWN_GUESSES = select(func.coalesce(func.sum(Code.attempts), 0)).where(
+    Code.attempts > literal_column("0"), Code.user_id == bindparam("whose"), Code.created_at > bindparam("since")
+)
+_ALL_GUESSES = select(
+    func.coalesce(func.sum(case((Code.created_at > bindparam("hour"), Code.attempts), else_=0)), 0),
+    func.coalesce(func.sum(Code.attempts), 0),
+).where(Code.attempts > literal_column("0"), Code.created_at > bindparam("day"))  # as the index has it
 _VOID_OLDER = update(Code).where(Code.subject == bindparam("of"), Code.used.is_(False)).values(used=True)
 _ISSUE = insert_into(Code)
 _OPEN = select(Code.id).where(
@@ -59,6 +65,9 @@ class CodeSettings(Group):
     """A new code for the same contact is made no sooner than this after the last one.
     Default: 60 in production, 0 in development."""
 
+    sign_in_by_code: bool | None = None
+    """Whether people may sign in with a code that is sent to them. Default: not in production, in development."""
+
 
 class CodeRejected(Problem):
     """One answer for every cause: wrong, spent, expired, never asked for, for somebody else."""
@@ -85,15 +94,18 @@ class Issued:
     plain: str
     shown: str | None
     expires_at: datetime
+    expires_in: int = int(LIFETIME.total_seconds())
 
 
 @dataclass(frozen=True, slots=True)
 class Try:
-    """One spent try: whether the code was right, and whose it is."""
+    """One spent try: whether the code was right, whose it is, and the contact that it went to."""
 
     code_id: int
     right: bool
     user_id: int | None
+    channel: str
+    contact: str
 
 
 class Codes:
@@ -102,12 +114,14 @@ class Codes:
     def __init__(self, box: SecretBox, *, resend: timedelta) -> None:
         self._box, self._resend = box, resend
 
-    def subject(self, user_id: int | None, channel: str, contact: str, typed: str) -> Subject:
-        """Return whom a code is for: the user, or nobody, who is kept apart by what was `typed`."""
-        if user_id is None:
-            return Subject(self._box.digest("code subjects", "typed", typed, channel, contact), None, channel, "")
-        key = self._box.digest("code subjects", "user", str(user_id), channel, contact)
-        return Subject(key, user_id, channel, contact)
+    def subject(self, purpose: Purpose, user_id: int | None, bound: tuple[str, ...], to: tuple[str, str]) -> Subject:
+        """Return what a code is for: a purpose of the user, bound to more than that where `bound` says so.
+
+        Without a user it is nobody's, kept apart by `bound`. `to` is the channel and contact that it goes to.
+        """
+        whose = ("nobody",) if user_id is None else ("user", str(user_id))
+        key = self._box.digest("code subjects", purpose.value, *whose, *bound)
+        return Subject(key, user_id, to[0], "" if user_id is None else to[1])
 
     def issue(self, work: Work, subject: Subject) -> Issued:
         """Make a code, ending the older one.
@@ -115,8 +129,8 @@ class Codes:
         Every case costs the same statements: within the interval the new row is nobody's.
         """
         young = work.db.execute(_YOUNG, {"of": subject.key, "since": work.now - self._resend}).first()
-        whose = subject if young is None else self.subject(None, subject.channel, subject.contact, subject.key)
-        plain = random.digits(LENGTH)
+        whose = subject if young is None else self._nobody(subject)
+        plain = self._draw(work, whose)
         work.db.execute(_VOID_OLDER, {"of": whose.key})
         made = work.db.execute(
             _ISSUE,
@@ -145,11 +159,13 @@ class Codes:
         user_id: int | None = row.user_id if row else None
         counted = work.db.execute(_SPEND, {"tried": code_id, "now": work.now}).rowcount == 1
         same = self._box.knows(digest, "codes", subject.key, plain)
-        return Try(code_id, counted and same and user_id is not None, user_id)
+        to = (row.channel, row.contact_value) if row else ("", "")
+        return Try(code_id, counted and same and user_id is not None, user_id, *to)
 
     def win(self, work: Work, tried: Try) -> bool:
-        """Use up the code of a right try; of several right tries in parallel one wins."""
-        won = update(Code).where(Code.id == tried.code_id, Code.used.is_(False)).values(used=True)
+        """Use up the code of a right try, which is no guess; of several right tries in parallel one wins."""
+        won = update(Code).where(Code.id == tried.code_id, Code.used.is_(False))
+        won = won.values(used=True, attempts=Code.attempts - 1)
         return bool(work.db.execute(won).rowcount == 1)
 
     def give_back(self, work: Work, tried: Try) -> None:
@@ -161,15 +177,22 @@ class Codes:
         work.db.execute(update(Code).where(Code.user_id == user_id, Code.used.is_(False)).values(used=True))
 
     def purge(self, work: Work, before: datetime) -> int:
-        """Delete codes that expired before `before`; return how many."""
-        return work.db.execute(delete(Code).where(Code.expires_at < before)).rowcount
+        """Delete codes that expired before `before`, those that were guessed at later; return how many."""
+        counts_no_more = or_(Code.attempts == 0, Code.created_at < work.now - OWN_WINDOW)
+        return work.db.execute(delete(Code).where(Code.expires_at < before, counts_no_more)).rowcount
+
+    def _nobody(self, subject: Subject) -> Subject:
+        key = self._box.digest("code subjects", "too soon", subject.key)
+        return Subject(key, None, subject.channel, "")
+
+    def _draw(self, work: Work, whose: Subject) -> str:
+        own = work.db.execute(_OWN_GUESSES, {"whose": whose.user_id, "since": work.now - OWN_WINDOW}).scalar_one()
+        hour, day = work.db.execute(_ALL_GUESSES, {"hour": work.now - HOUR, "day": work.now - DAY}).one()
+        if is_attacked(hour, day):
+            structlog.get_logger().error("codes_under_attack", wrong_tries_an_hour=hour, wrong_tries_a_day=day)
+        shape = shape_of(own, hour, day)
+        return random.text(12, LETTERS) if shape is Shape.TWELVE_LETTERS else random.digits(shape.value)
 
     def _digest(self, subject_key: str, plain: str) -> str:
         # HMAC under a pepper that is not in the database: a bare hash of six digits falls in a moment.
         return self._box.digest("codes", subject_key, plain)
-
-
-def read_code(typed: str) -> str | None:
-    """Return the six digits that were typed, full-width ones and blanks around them folded; None for other text."""
-    folded = unicodedata.normalize("NFKC", typed[:64]).strip()
-    return folded if re.fullmatch(rf"[0-9]{{{LENGTH}}}", folded) else None

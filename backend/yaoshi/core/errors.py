@@ -34,7 +34,7 @@ class Problem(Exception):
     """A refusal that its caller can act on. `code` is for ever: renaming one breaks clients.
 
     `retry_after` is in whole seconds and only given with LIMITED and UNAVAILABLE; `challenge` is the scheme by which
-    an UNAUTHENTICATED caller may prove itself.
+    an UNAUTHENTICATED caller may prove itself; `members` join the answer.
     """
 
     kind: ClassVar[Kind]
@@ -46,6 +46,7 @@ class Problem(Exception):
         super().__init__(self.code)
         self.faults = tuple(faults)
         self.retry_after = retry_after
+        self.members: dict[str, str] = {}
 
 
 class InvalidRequest(Problem):

@@ -29,6 +29,8 @@ FIELDS = {
     "channel": Phrase("The channel", "验证方式"),
     "contact": Phrase("The contact", "联系方式"),
     "code": Phrase("The code", "验证码"),
+    "value": Phrase("The new contact", "新的联系方式"),
+    "token": Phrase("The token", "令牌"),
     "body": Phrase("The request body", "请求体"),
 }
 

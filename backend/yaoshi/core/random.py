@@ -21,6 +21,11 @@ def digits(length: int) -> str:
     return f"{secrets.randbelow(10**length):0{length}d}"
 
 
+def text(length: int, alphabet: str) -> str:
+    """Return `length` characters of `alphabet`, uniformly drawn."""
+    return "".join(secrets.choice(alphabet) for _ in range(length))
+
+
 def between(low: int, high: int) -> int:
     """Return a uniformly drawn whole number, both ends included."""
     return low + secrets.randbelow(high - low + 1)

@@ -60,6 +60,17 @@ class Limiter:
                 for rate, key in attempt.spent:
                     self._storage.decr(rate.key_for(key))
 
+    def admits_code(self, caller: Caller, channel: str, counter: tuple[str, str]) -> bool:
+        """Spend one code of the caller's address and of the account; return whether there was one left of both."""
+        try:
+            with self.attempt() as attempt:
+                attempt.keep()
+                self.spend_by_address(attempt, caller, "reset_address")
+                self.spend(attempt, "reset_account", channel, *counter)
+        except TooManyAttempts:
+            return False
+        return True
+
     def spend_by_address(self, attempt: Attempt, caller: Caller, name: str) -> None:
         """Spend one of the caller's address. Raises TooManyAttempts."""
         if caller.relaxed:

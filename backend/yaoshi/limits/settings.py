@@ -32,10 +32,13 @@ class LimitSettings(Group):
     """Failed sign-ins and wrong old passwords of one account, from all addresses."""
 
     limit_reset_address: Rate = "20/hour"
-    """Reset codes asked for from one address."""
+    """Codes asked for from one address, to reset a password or to sign in."""
 
     limit_reset_account: Rate = "5/hour"
-    """Reset codes asked for one account and channel."""
+    """Codes asked for one account and channel, to reset a password or to sign in."""
+
+    limit_contact_account: Rate = "5/hour"
+    """Codes that an owner asks for to prove one contact."""
 
     limit_refresh_session: Rate = "60/minute"
     """Refresh tokens traded in one session; the same answer given again costs nothing."""

@@ -5,7 +5,16 @@ from pathlib import Path
 
 from jinja2 import ChoiceLoader, Environment, FileSystemLoader, PackageLoader, StrictUndefined
 
-KINDS = ("reset_code", "test")
+CODES = ("reset_code", "contact_code", "sign_in_code")
+NOTICES = (
+    "password_changed",
+    "contact_changing",
+    "contact_changed",
+    "new_device",
+    "sessions_ended",
+    "session_copied",
+)
+KINDS = (*CODES, *NOTICES, "test")
 _APART = "\n---\n"
 _LAYOUT = "layout.html"
 

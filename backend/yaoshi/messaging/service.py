@@ -4,6 +4,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
+from typing import Protocol
 
 from yaoshi.core.db import Work
 from yaoshi.core.types import Clock
@@ -18,6 +19,25 @@ _REST_SECONDS = 15.0
 
 Ending = tuple[State, str, str]
 """How an attempt ended: what becomes of the message, why, and by which provider."""
+
+
+class Promised(Protocol):
+    """A code as the room of codes issues it."""
+
+    @property
+    def code_id(self) -> int:
+        """Return its id."""
+        ...
+
+    @property
+    def plain(self) -> str:
+        """Return what the owner types."""
+        ...
+
+    @property
+    def expires_at(self) -> datetime:
+        """Return when it ends."""
+        ...
 
 
 class Messages:
@@ -36,13 +56,21 @@ class Messages:
         self._budget, self._clock, self._is_open = budget, clock, is_open
         self._resting: dict[Courier, float] = {}
 
-    def promise_code(
-        self, work: Work, kind: str, to: tuple[str, str], plain: str, code_id: int, until: datetime
-    ) -> None:
+    def offers(self, channel: str) -> bool:
+        """Return whether anything carries messages of `channel`."""
+        return bool(self._couriers.get(channel))
+
+    def promise_code(self, work: Work, kind: str, to: tuple[str, str], code: "Promised") -> None:
         """Promise a code to (channel, address), in the caller's language; without an address it goes nowhere."""
-        minutes = str(round((until - work.now).total_seconds() / 60))
-        values = {"code": plain, "minutes": minutes}
-        self._outbox.put(work, Parcel(kind, *to, work.caller.language, values, until, code_id))
+        minutes = str(round((code.expires_at - work.now).total_seconds() / 60))
+        values = {"code": code.plain, "minutes": minutes}
+        self._outbox.put(work, Parcel(kind, *to, work.caller.language, values, code.expires_at, code.code_id))
+
+    def promise_notice(
+        self, work: Work, kind: str, to: tuple[str, str], values: dict[str, str], until: datetime
+    ) -> None:
+        """Promise a notice to (channel, address), in the caller's language; it is of no use after `until`."""
+        self._outbox.put(work, Parcel(kind, *to, work.caller.language, values, until))
 
     def proved(self, channel: str, to: str) -> None:
         """Say that a code which went to this address was typed in. Never called inside a write."""

@@ -28,6 +28,7 @@ class Message(Model):
     state: Mapped[str] = mapped_column(String(10))
     reason: Mapped[str] = mapped_column(String(80), server_default="")
     provider: Mapped[str] = mapped_column(String(20), server_default="")
+    receipt: Mapped[str] = mapped_column(String(80), server_default="")
     attempts: Mapped[int] = mapped_column(server_default="0")
     created_at: Mapped[datetime]
     due_at: Mapped[datetime]

@@ -5,14 +5,14 @@ from typing import ClassVar
 
 from yaoshi.accounts import queries as accounts
 from yaoshi.accounts.queries import Principal
-from yaoshi.codes.service import Codes
 from yaoshi.core.db import Database
 from yaoshi.core.errors import Fault, InvalidRequest
 from yaoshi.core.types import Caller, Event
 from yaoshi.limits.service import Limiter
 from yaoshi.passwords.policy import judge
+from yaoshi.passwords.renewal import Renewal
 from yaoshi.passwords.service import Passwords
-from yaoshi.sessions.service import Sessions, Unauthenticated
+from yaoshi.sessions.service import Unauthenticated
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,9 +32,8 @@ class PasswordChangeRefused(Event):
 class PasswordChange:
     """From the old password to a new one. Ends every session, this one included."""
 
-    def __init__(self, db: Database, limiter: Limiter, passwords: Passwords, sessions: Sessions, codes: Codes) -> None:
-        self._db, self._limiter = db, limiter
-        self._passwords, self._sessions, self._codes = passwords, sessions, codes
+    def __init__(self, db: Database, limiter: Limiter, passwords: Passwords, renewal: Renewal) -> None:
+        self._db, self._limiter, self._passwords, self._renewal = db, limiter, passwords, renewal
 
     def change(self, caller: Caller, who: Principal, old: str, new: str) -> None:
         """Replace `old` by `new`.
@@ -61,8 +60,6 @@ class PasswordChange:
                 raise InvalidRequest(faults)
             digest = hashing.hash(new)
         with self._db.write(caller) as work:
-            if not self._passwords.replace(work, user_id, digest, replacing=account.password_hash):
+            if not self._renewal.renew(work, user_id, digest, replacing=account.password_hash):
                 raise InvalidRequest([Fault("old_password", "wrong")])
-            self._sessions.end_all(work, user_id)
-            self._codes.void_all(work, user_id)
             work.record(PasswordChanged(user_id=user_id))

@@ -2,27 +2,32 @@
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, Field
+from pydantic import Field
 
 from yaoshi.accounts.policy import read_handle
+from yaoshi.codes.schemas import CodeSentOut, CodeShownOut
 from yaoshi.codes.service import LIFETIME, CodeRejected
 from yaoshi.core.errors import InvalidRequest, Overloaded
 from yaoshi.core.phrases import Phrase
 from yaoshi.core.types import Caller
 from yaoshi.passwords.policy import judge
 from yaoshi.passwords.routes import ConfirmedOut
+from yaoshi.recovery.disown import Disown, LinkRejected
 from yaoshi.recovery.service import Claim, Recovery
-from yaoshi.web.bodies import PartA, Secret, Text, judged
+from yaoshi.web.bodies import PartA, PartB, Secret, Text, judged
 from yaoshi.web.endpoint import Routes, public, use
 
 routes = Routes("/api/auth")
 development = Routes("/api/auth")
 """Opened instead of the door of the same name by the development house alone."""
 
-EXPIRES_IN = int(LIFETIME.total_seconds())
 _SENT = Phrase(
     "If the account and the contact match, a code is on its way. It is valid for 10 minutes.",
     "如果账号与联系方式匹配，验证码已发送，10 分钟内有效。",
+)
+_DISOWNED = Phrase(
+    "Everybody is signed out and the password is void. Please set a new one.",
+    "已退出所有设备，原密码已作废，请重新设置密码。",
 )
 _RESET = Phrase("Your password was reset. Please sign in.", "密码重置成功，请登录。")
 
@@ -46,19 +51,10 @@ class ResetIn(ClaimIn):
     new_password: Annotated[Secret, judged(lambda typed: (typed, judge(typed, "new_password")))]
 
 
-class CodeSentOut(BaseModel):
-    """The same answer in every case."""
+class DisownIn(PartB):
+    """The token of a notice's link: what stands there after the #."""
 
-    msg: str
-    expires_in: int = Field(description="Seconds for which a code is valid.")
-
-
-class CodeShownOut(CodeSentOut):
-    """The answer in development mode, where no message is sent."""
-
-    debug_code: str | None = Field(
-        None, description="The code itself, whenever one was made.", exclude_if=lambda v: v is None
-    )
+    token: Secret
 
 
 @routes.door("POST", "/request-reset-code", guard=public, takes=ClaimIn, gives=CodeSentOut, refuses=(InvalidRequest,))
@@ -69,7 +65,7 @@ def request_reset_code(caller: Caller, body: ClaimIn) -> CodeSentOut:
     kills the older one.
     """
     use(Recovery).start(caller, body.claim())
-    return CodeSentOut(msg=_SENT.say(caller.language), expires_in=EXPIRES_IN)
+    return _told(caller)
 
 
 @development.door(
@@ -77,8 +73,7 @@ def request_reset_code(caller: Caller, body: ClaimIn) -> CodeSentOut:
 )
 def request_and_show_reset_code(caller: Caller, body: ClaimIn) -> CodeShownOut:
     """Ask for a reset code; this development server shows it."""
-    code = use(Recovery).start(caller, body.claim())
-    return CodeShownOut(msg=_SENT.say(caller.language), expires_in=EXPIRES_IN, debug_code=code)
+    return CodeShownOut.showing(_told(caller), use(Recovery).start(caller, body.claim()))
 
 
 @routes.door(
@@ -97,3 +92,19 @@ def reset_password(caller: Caller, body: ResetIn) -> ConfirmedOut:
     """
     use(Recovery).finish(caller, body.claim(), body.code, body.new_password)
     return ConfirmedOut(msg=_RESET.say(caller.language))
+
+
+@routes.door(
+    "POST", "/disown", guard=public, takes=DisownIn, gives=ConfirmedOut, refuses=(InvalidRequest, LinkRejected)
+)
+def disown(caller: Caller, body: DisownIn) -> ConfirmedOut:
+    """Say "this was not me" with the link of a notice.
+
+    Every session of the account ends, and so do its codes and its password: the way back is a reset.
+    """
+    use(Disown).act(caller, body.token)
+    return ConfirmedOut(msg=_DISOWNED.say(caller.language))
+
+
+def _told(caller: Caller) -> CodeSentOut:
+    return CodeSentOut(msg=_SENT.say(caller.language), expires_in=int(LIFETIME.total_seconds()))

@@ -3,16 +3,18 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
-from yaoshi.accounts import queries as accounts
+from yaoshi.accounts import queries
 from yaoshi.accounts.policy import Handle
-from yaoshi.codes.service import CodeRejected, Codes, Subject, Try, read_code
+from yaoshi.accounts.service import Accounts
+from yaoshi.codes.policy import Purpose, read_code
+from yaoshi.codes.service import CodeRejected, Codes, Issued, Subject, Try
 from yaoshi.core.db import Database
 from yaoshi.core.errors import Overloaded, StorageUnavailable
 from yaoshi.core.types import Caller, Event
-from yaoshi.limits.service import Limiter, TooManyAttempts
+from yaoshi.limits.service import Limiter
 from yaoshi.messaging.service import Messages
+from yaoshi.passwords.renewal import Renewal
 from yaoshi.passwords.service import Passwords
-from yaoshi.sessions.service import Sessions
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,29 +57,28 @@ class Recovery:
         limiter: Limiter,
         codes: Codes,
         messages: Messages,
+        accounts: Accounts,
         passwords: Passwords,
-        sessions: Sessions,
+        renewal: Renewal,
     ) -> None:
         self._db, self._limiter, self._messages = db, limiter, messages
-        self._codes, self._passwords, self._sessions = codes, passwords, sessions
+        self._codes, self._accounts, self._passwords, self._renewal = codes, accounts, passwords, renewal
 
-    def start(self, caller: Caller, claim: Claim) -> str | None:
-        """Promise a reset code to the bound contact of an active account; return it, or None when none was made.
+    def start(self, caller: Caller, claim: Claim) -> Issued | None:
+        """Promise a reset code to the bound contact of an active account; return it, or None when none was admitted.
 
         Every other case goes the same way with a code that is nobody's: nothing here tells them apart.
         """
-        account = accounts.by_handle(self._db, claim.handle)
-        admitted = self._admits(caller, claim, accounts.counter_key(account, claim.handle))
-        user_id = accounts.holder(account, claim.channel, claim.contact)
+        account = queries.by_handle(self._db, claim.handle)
+        admitted = self._limiter.admits_code(caller, claim.channel, queries.counter_key(account, claim.handle))
+        user_id = queries.holder(account, claim.channel, claim.contact)
         subject = self._subject(user_id if admitted else None, claim)
         with self._db.write(caller) as work:
             issued = self._codes.issue(work, subject)
-            to = accounts.address(account if subject.user_id else None, claim.channel)
-            self._messages.promise_code(
-                work, "reset_code", (claim.channel, to), issued.plain, issued.code_id, issued.expires_at
-            )
+            to = queries.address(account if subject.user_id else None, claim.channel)
+            self._messages.promise_code(work, "reset_code", (claim.channel, to), issued)
             work.record(ResetRequested(user_id=subject.user_id, channel=claim.channel))
-        return issued.shown if admitted else None
+        return issued if admitted else None
 
     def finish(self, caller: Caller, claim: Claim, typed: str, new_password: str) -> None:
         """Set `new_password`, which has been judged, with a code that was sent to the claimed contact.
@@ -88,8 +89,8 @@ class Recovery:
         if code is None:
             raise CodeRejected()
         with self._passwords.hashing() as hashing:
-            account = accounts.by_handle(self._db, claim.handle)
-            subject = self._subject(accounts.holder(account, claim.channel, claim.contact), claim)
+            account = queries.by_handle(self._db, claim.handle)
+            subject = self._subject(queries.holder(account, claim.channel, claim.contact), claim)
             tried = self._spend(caller, subject, code)
             if not tried.right or tried.user_id is None:
                 raise CodeRejected()
@@ -99,21 +100,12 @@ class Recovery:
                 with self._db.write(caller) as work:
                     self._codes.give_back(work, tried)
                 raise
-        self._messages.proved(claim.channel, accounts.address(account, claim.channel))
-
-    def _admits(self, caller: Caller, claim: Claim, counter: tuple[str, str]) -> bool:
-        try:
-            with self._limiter.attempt() as attempt:
-                attempt.keep()
-                self._limiter.spend_by_address(attempt, caller, "reset_address")
-                self._limiter.spend(attempt, "reset_account", claim.channel, *counter)
-        except TooManyAttempts:
-            return False
-        return True
+        self._messages.proved(claim.channel, queries.address(account, claim.channel))
 
     def _subject(self, user_id: int | None, claim: Claim) -> Subject:
-        contact = accounts.contact_key(claim.channel, claim.contact)
-        return self._codes.subject(user_id, claim.channel, contact, claim.handle.key)
+        contact = queries.contact_key(claim.channel, claim.contact)
+        bound = (claim.channel, contact) if user_id else (claim.handle.key, claim.channel, contact)
+        return self._codes.subject(Purpose.RESET, user_id, bound, (claim.channel, contact))
 
     def _spend(self, caller: Caller, subject: Subject, code: str) -> Try:
         with self._db.write(caller) as work:
@@ -124,10 +116,10 @@ class Recovery:
 
     def _settle(self, caller: Caller, tried: Try, user_id: int, digest: str) -> None:
         with self._db.write(caller) as work:
-            now = accounts.held(work, user_id)
+            now = queries.held(work, user_id)
             if now is None or now.disabled_at is not None or not self._codes.win(work, tried):
                 raise CodeRejected()
-            self._passwords.replace(work, user_id, digest)
-            self._sessions.end_all(work, user_id)
-            self._codes.void_all(work, user_id)
+            # Whoever else planted a contact here did not prove it: from now on it opens nothing.
+            self._accounts.prove(work, user_id, tried.channel, alone=True)
+            self._renewal.renew(work, user_id, digest)
             work.record(PasswordReset(user_id=user_id))

@@ -1,8 +1,21 @@
 """What a refresh token earns, and how long a session lasts. Pure: no clock, no database, no randomness."""
 
+import re
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from enum import Enum
 from typing import NamedTuple
+
+DEVICE_MEMORY = timedelta(days=90)
+_VERSIONS = re.compile(r"[\d._]+")
+
+
+def is_strange(agent: str, known: Sequence[str]) -> bool:
+    """Return whether somebody signs in with a program that none of the `known` is, its version aside.
+
+    The very first sign-in of an account is nobody's surprise.
+    """
+    return bool(known) and _VERSIONS.sub("", agent) not in {_VERSIONS.sub("", one) for one in known}
 
 
 class Standing(NamedTuple):

@@ -37,12 +37,18 @@ _STANDING = Prepared(
     .join(User, LoginSession.user_id == User.id)
     .where(LoginSession.id == bindparam("session_id", type_=String))
 )
-MOST_SESSIONS = 10
+MOST_SESSIONS, MOST_AGENTS = 10, 50
 _SURPLUS = Prepared(
     select(LoginSession.id)
     .where(LoginSession.user_id == bindparam("user_id"), LoginSession.ended_at.is_(None))
     .order_by(LoginSession.created_at.desc(), LoginSession.id.desc())
     .offset(MOST_SESSIONS - 1)
+)
+_AGENTS = Prepared(
+    select(LoginSession.device)
+    .where(LoginSession.user_id == bindparam("user_id"))
+    .order_by(LoginSession.created_at.desc())
+    .limit(bindparam("most", type_=Integer))
 )
 _OPEN = (
     select(
@@ -92,6 +98,11 @@ def standing(work: Work, session_id: str) -> Standing | None:
 def surplus(work: Work, user_id: int) -> list[str]:
     """Return the open sessions of an account that leave no room for one more, the newest first."""
     return [row[0] for row in work.put(_SURPLUS, {"user_id": user_id}).fetchall()]
+
+
+def recent_agents(work: Work, user_id: int) -> list[str]:
+    """Return what the programs of an account's last sign-ins called themselves, sessions that are over included."""
+    return [row[0] for row in work.put(_AGENTS, {"user_id": user_id, "most": MOST_AGENTS}).fetchall()]
 
 
 def open_sessions(db: Connection, user_id: int, now: datetime) -> list[Device]:

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from sqlalchemy import bindparam, delete, or_, update
 
+from yaoshi.accounts.notices import Notice, Notices
 from yaoshi.accounts.queries import Principal, Profile
 from yaoshi.core import random
 from yaoshi.core.db import Database, Prepared, Work, insert_into, stored_instant
@@ -20,7 +21,7 @@ from yaoshi.limits.service import Limiter
 from yaoshi.sessions import queries
 from yaoshi.sessions.events import AllSessionsEnded, RefreshReplayed, SessionEnded
 from yaoshi.sessions.models import LoginSession
-from yaoshi.sessions.policy import Standing, Verdict, ends_at, judge_refresh
+from yaoshi.sessions.policy import DEVICE_MEMORY, Standing, Verdict, ends_at, is_strange, judge_refresh
 from yaoshi.sessions.queries import Device
 from yaoshi.sessions.settings import SessionSettings
 from yaoshi.sessions.tokens import Presented, RefreshTokens
@@ -94,14 +95,21 @@ class Sessions:
     """Alone writes the table `sessions`."""
 
     def __init__(
-        self, db: Database, clock: Clock, keys: Keys, limiter: Limiter, tokens: RefreshTokens, settings: SessionSettings
+        self,
+        db: Database,
+        clock: Clock,
+        keys: Keys,
+        limiter: Limiter,
+        tokens: RefreshTokens,
+        notices: Notices,
+        settings: SessionSettings,
     ) -> None:
         self._db, self._clock, self._keys, self._limiter = db, clock, keys, limiter
-        self._tokens, self._settings, self._together = tokens, settings, Together(db)
+        self._tokens, self._notices, self._settings, self._together = tokens, notices, settings, Together(db)
         self._grace = timedelta(seconds=settings.refresh_grace_seconds)
 
     def open(self, work: Work, profile: Profile, *, replacing: str | None = None) -> Tokens:
-        """Open a session on the caller's device; the oldest of more than ten ends.
+        """Open a session on the caller's device; the oldest of more than ten ends, and the owner hears of a new device.
 
         `replacing` is the refresh token that the device held until now: its session ends, so that nobody who planted
         it shares what comes. Source: ASVS 7.2.4.
@@ -109,6 +117,7 @@ class Sessions:
         planted = self._tokens.read(replacing) if replacing else None
         if planted:
             self.end(work, planted.session_id, reason="replaced")
+        strange = is_strange(work.caller.agent, queries.recent_agents(work, profile.id))
         for surplus in queries.surplus(work, profile.id):
             self.end(work, surplus, reason="too_many", user_id=profile.id)
         session_id = str(random.new_id(work.now))
@@ -127,6 +136,8 @@ class Sessions:
             "rotated_at": None,
         }
         work.put(_OPEN, row)
+        if strange:
+            self._notices.send(work, Notice.NEW_DEVICE, profile.id)
         idle = work.now + self._settings.session_idle_hours.lasts(profile.role)
         return self._tokens_of(profile.id, session_id, 0, work.now, min(expires_at, idle))
 
@@ -180,6 +191,7 @@ class Sessions:
                 self.end(work, token.session_id, reason=earned.verdict.value)
                 if earned.verdict is Verdict.STOLEN:
                     work.record(RefreshReplayed(user_id=earned.user_id, session_id=token.session_id))
+                    self._notices.send(work, Notice.SESSION_COPIED, earned.user_id)
         if earned is None or earned.counter is None:
             raise SessionIsOver()
         return self._tokens_of(earned.user_id, token.session_id, earned.counter, earned.now, earned.end)
@@ -221,6 +233,7 @@ class Sessions:
         with self._db.write(caller) as work:
             self.end_all(work, user_id)
             work.record(AllSessionsEnded(user_id=user_id))
+            self._notices.send(work, Notice.SESSIONS_ENDED, user_id)
 
     def devices(self, user_id: int) -> list[Device]:
         """Return the open sessions of an account, the newest first."""
@@ -251,7 +264,8 @@ class Sessions:
         )
 
     def purge(self, work: Work, before: datetime) -> int:
-        """Delete sessions that ended or expired before `before`; return how many."""
+        """Delete sessions that ended or expired before `before`, when their device is forgotten; return how many."""
+        before = min(before, work.now - DEVICE_MEMORY)
         over = or_(LoginSession.ended_at < before, LoginSession.expires_at < before)
         return work.db.execute(delete(LoginSession).where(over)).rowcount
 

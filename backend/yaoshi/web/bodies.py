@@ -45,6 +45,11 @@ class PartA(Body):
     @model_validator(mode="before")
     @classmethod
     def _drop_blanks(cls, data: Any) -> Any:
+        return cls.without_blanks(data)
+
+    @staticmethod
+    def without_blanks(data: Any) -> Any:
+        """Return the members of `data` that say something."""
         if not isinstance(data, dict):
             return data
         return {k: v for k, v in data.items() if v is not None and not (isinstance(v, str) and not v.strip())}

@@ -8,7 +8,7 @@ from pydantic import BaseModel, Field
 from pydantic.json_schema import models_json_schema
 
 from yaoshi.core.errors import Kind
-from yaoshi.web.endpoint import Contract, signed_in
+from yaoshi.web.endpoint import Contract, public
 from yaoshi.web.problems import STATUS, TRANSPORT
 
 _REF = "#/components/schemas/{model}"
@@ -70,7 +70,7 @@ def _operation(contract: Contract, refs: Any) -> dict[str, Any]:
             {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
             for name in re.findall(r"<(?:\w+:)?(\w+)>", contract.path)
         ],
-        "security": [{"bearer": []}] if contract.guard is signed_in else [],
+        "security": [] if contract.guard is public else [{"bearer": []}],
         "responses": {
             str(contract.status): {
                 "description": "Success",
@@ -97,7 +97,7 @@ def _refusals(contract: Contract, schema: Any) -> dict[str, Any]:
     codes.setdefault(STATUS[Kind.UNAVAILABLE], []).append("storage_unavailable")
     codes.setdefault(STATUS[Kind.FORBIDDEN], []).append("development_only")
     codes.setdefault(STATUS[Kind.REJECTED], []).append(TRANSPORT[400][0])
-    if contract.guard is signed_in:
+    if contract.guard is not public:
         codes.setdefault(STATUS[Kind.UNAUTHENTICATED], []).append("unauthenticated")
     return {str(status): _refusal(status, names, schema) for status, names in sorted(codes.items())}
 

@@ -1,5 +1,7 @@
 """The one place where a refusal becomes an HTTP answer. Source: RFC 9457."""
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 import orjson
@@ -36,6 +38,7 @@ TRANSPORT = {
     500: ("internal_error", Phrase("Something broke on our side.", "服务器内部错误。")),
 }
 
+NONE: Mapping[str, str] = MappingProxyType({})
 _log = structlog.get_logger()
 
 
@@ -60,7 +63,7 @@ def install(app: Flask, public_url: str) -> None:
         errors = [_described(language, one.field, one.code, one.values) for one in problem.faults]
         # Existing front-ends show `msg` and nothing else, so it joins all the sentences.
         msg = _joined(language, [one["msg"] for one in errors]) or problem.phrase.say(language)
-        response = _render(base, STATUS[problem.kind], problem.code, problem.phrase, msg, errors)
+        response = _render(base, STATUS[problem.kind], problem.code, problem.phrase, msg, errors, problem.members)
         if problem.retry_after is not None:
             response.headers["Retry-After"] = str(problem.retry_after)
         if problem.kind is Kind.UNAUTHENTICATED:
@@ -95,7 +98,7 @@ def catalogue() -> dict[str, tuple[int, Phrase]]:
     while waiting:
         for kind in waiting.pop().__subclasses__():
             waiting.append(kind)
-            known[kind.code] = (STATUS[kind.kind], kind.phrase)
+            known.setdefault(kind.code, (STATUS[kind.kind], kind.phrase))
     return known
 
 
@@ -107,7 +110,15 @@ def _joined(language: str, sentences: list[str]) -> str:
     return (" " if language == "en" else "").join(sentences)
 
 
-def _render(base: str, status: int, code: str, phrase: Phrase, msg: str, errors: list[dict[str, str]]) -> Response:
+def _render(
+    base: str,
+    status: int,
+    code: str,
+    phrase: Phrase,
+    msg: str,
+    errors: list[dict[str, str]],
+    members: Mapping[str, str] = NONE,
+) -> Response:
     caller = caller_of(request)
     body: dict[str, Any] = {
         "type": base + code,
@@ -117,6 +128,7 @@ def _render(base: str, status: int, code: str, phrase: Phrase, msg: str, errors:
         "msg": msg,
         "code": code,
         "request_id": caller.request_id,
+        **members,
     }
     if errors:
         body["errors"] = errors

@@ -1,0 +1,66 @@
+"""Notices: what an owner is told when something happens to the account, with a link that says "this was not me"."""
+
+from datetime import UTC, datetime, timedelta, timezone
+from enum import Enum
+
+from yaoshi.accounts import queries
+from yaoshi.accounts.slips import DISOWN, LINK_LIFE, Slips
+from yaoshi.core.db import Work
+from yaoshi.messaging.service import Messages
+
+USELESS_AFTER = timedelta(hours=24)
+_TOLD_IN = {"zh-CN": (timezone(timedelta(hours=8)), "%Y-%m-%d %H:%M"), "en": (UTC, "%Y-%m-%d %H:%M UTC")}
+
+
+class Notice(Enum):
+    """What people are told; the value names its words. Source: OWASP ASVS 6.3.5, 6.3.7."""
+
+    PASSWORD_CHANGED = "password_changed"  # noqa: S105  # the name of a message
+    CONTACT_CHANGING = "contact_changing"
+    CONTACT_CHANGED = "contact_changed"
+    NEW_DEVICE = "new_device"
+    SESSIONS_ENDED = "sessions_ended"
+    SESSION_COPIED = "session_copied"
+
+
+_BROWSERS = {"MicroMessenger": "WeChat", "Edg": "Edge", "OPR": "Opera", "Firefox": "Firefox", "Chrome": "Chrome"}
+_BROWSERS |= {"Safari": "Safari"}  # last: the others claim to be it
+_SYSTEMS = {"Windows": "Windows", "Android": "Android", "iPhone": "iPhone", "iPad": "iPad", "HarmonyOS": "HarmonyOS"}
+_SYSTEMS |= {"Mac OS": "macOS", "Linux": "Linux"}
+_TO_ONE = (Notice.NEW_DEVICE, Notice.SESSIONS_ENDED)
+"""What happens often and is rarely bad goes to one contact, mail before SMS."""
+
+
+class Notices:
+    """Promises notices in the transaction of what they tell."""
+
+    def __init__(self, messages: Messages, slips: Slips, public_url: str) -> None:
+        self._messages, self._slips, self._public_url = messages, slips, public_url
+
+    def send(self, work: Work, notice: Notice, user_id: int, *, also: tuple[str, str] = ("", "")) -> None:
+        """Tell the owner, and the contact `also` (channel, address), such as the one that was just replaced.
+
+        It is called last: the link holds for the account as it stands then.
+        """
+        account = queries.by_id(work.db, user_id)
+        if account is None:
+            return
+        found = [one for one in {also: 0} | dict.fromkeys(queries.reach(account)) if one[1]]
+        usable = sorted(one for one in found if self._messages.offers(one[0]))
+        link = f"{self._public_url}/disown#{self._slips.write(DISOWN, user_id, account.password_hash, LINK_LIFE)}"
+        values = {"at": told_at(work.now, work.caller.language), "address": work.caller.address, "link": link}
+        values["device"] = program_of(work.caller.agent)
+        for channel, to in usable[: 1 if notice in _TO_ONE else None]:
+            self._messages.promise_notice(work, notice.value, (channel, to), values, work.now + USELESS_AFTER)
+
+
+def program_of(agent: str) -> str:
+    """Return what people call a browser and its system; of a text that anybody may write nothing else is repeated."""
+    names = [next((name for sign, name in known.items() if sign in agent), "?") for known in (_BROWSERS, _SYSTEMS)]
+    return " · ".join(names)
+
+
+def told_at(at: datetime, language: str) -> str:
+    """Return an instant as readers of `language` expect it: Beijing time in Chinese, UTC in English."""
+    zone, shape = _TOLD_IN[language]
+    return at.astimezone(zone).strftime(shape)

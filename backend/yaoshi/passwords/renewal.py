@@ -1,0 +1,35 @@
+"""Giving an account another password, and ending what the old one opened."""
+
+from yaoshi.accounts.notices import Notice, Notices
+from yaoshi.codes.service import Codes
+from yaoshi.core.db import Work
+from yaoshi.passwords.service import Passwords
+from yaoshi.sessions.service import Sessions
+
+NO_PASSWORD = ""
+"""A hash that no password opens; trying one costs what it always does."""
+
+
+class Renewal:
+    """Replaces a password: every session and every code of the account ends in the same transaction."""
+
+    def __init__(self, passwords: Passwords, sessions: Sessions, codes: Codes, notices: Notices) -> None:
+        self._passwords, self._sessions, self._codes, self._notices = passwords, sessions, codes, notices
+
+    def renew(self, work: Work, user_id: int, digest: str, *, replacing: str | None = None) -> bool:
+        """Make `digest` the account's password, given `replacing` only if that is still the stored one; tell the owner.
+
+        Return whether it was replaced.
+        """
+        if not self.end(work, user_id, digest, replacing=replacing):
+            return False
+        self._notices.send(work, Notice.PASSWORD_CHANGED, user_id)
+        return True
+
+    def end(self, work: Work, user_id: int, digest: str = NO_PASSWORD, *, replacing: str | None = None) -> bool:
+        """Replace the password by `digest`, none by default, and end everything, without a word to anybody."""
+        if not self._passwords.replace(work, user_id, digest, replacing=replacing):
+            return False
+        self._sessions.end_all(work, user_id)
+        self._codes.void_all(work, user_id)
+        return True
