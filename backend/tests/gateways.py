@@ -92,6 +92,12 @@ class Mailbox:
     def url(self) -> str:
         return f"smtp://127.0.0.1:{self.port}"
 
+    def __enter__(self) -> "Mailbox":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
     def open(self) -> None:
         self._server = self._make()
         self._server.start()
@@ -109,18 +115,25 @@ class Spoken(BaseHTTPRequestHandler):
         del self.gateway.script[:1]
         if how in BROKEN:
             return self.answer(BROKEN[how], {})
-        told = CHECKS[self.gateway.vendor](self.path, {k.lower(): v for k, v in self.headers.items()}, body)
+        headers = {k.lower(): v for k, v in self.headers.items()}
+        signed = {"authorization", "webhook-id"} & set(headers)
+        told = CHECKS[self.gateway.vendor](self.path, headers, body) if signed else None
         if told is None:
             self.gateway.refused.append(self.path)
             return self.answer(*REFUSALS[self.gateway.vendor]["signature"])
         if how == "error":
             return self.answer(*REFUSALS[self.gateway.vendor]["number"])
+        if "asked" in told:
+            self.gateway.asked.append(str(told["asked"]))
+            return self.answer(200, RECEIPTS[self.gateway.vendor](self.gateway.receipt))
         self.gateway.taken.append(told)
         if how == "well":
             return self.answer(*WELL[self.gateway.vendor])
         if how == "drip":
             self.drip(b"HTTP/1.1 200 OK\r\n" + b"x" * 100)
         self.close_connection = True
+
+    do_GET = do_POST
 
     def drip(self, raw: bytes) -> None:
         with contextlib.suppress(OSError):
@@ -144,7 +157,7 @@ class Spoken(BaseHTTPRequestHandler):
 class Gateway:
     """An HTTP gateway that speaks as `vendor` does. `script` holds how the next answers go; then all is well.
 
-    "down" 503 · "error" the vendor's own refusal of this number · "broken" 500 · "drop" taken, then the connection
+    `receipt` is what it says when it is asked what became of a message. "down" 503 · "error" the vendor's own refusal of this number · "broken" 500 · "drop" taken, then the connection
     ends · "drip" one byte a while.
     """
 
@@ -152,6 +165,8 @@ class Gateway:
     script: list[str] = field(default_factory=list)
     taken: list[dict[str, Any]] = field(default_factory=list)
     refused: list[str] = field(default_factory=list)
+    asked: list[str] = field(default_factory=list)
+    receipt: bool | None = None
 
     def __post_init__(self) -> None:
         spoken = type("Spoken", (Spoken,), {"gateway": self})
@@ -209,6 +224,8 @@ def check_aliyun(path: str, headers: dict[str, str], _body: bytes) -> dict[str, 
         return None
     if not {"host", "x-acs-action", "x-acs-date", "x-acs-signature-nonce", "x-acs-content-sha256"} <= set(names):
         return None
+    if headers["x-acs-action"] == "QuerySendDetails":
+        return {"asked": query["BizId"]}
     values = json.loads(query["TemplateParam"])
     return {"to": "+86" + query["PhoneNumbers"], "key": query["OutId"], "template": query["TemplateCode"], "code": values["code"], "sign": query["SignName"], "min": values["min"]}  # fmt: skip
 
@@ -230,12 +247,16 @@ def check_tencent(_path: str, headers: dict[str, str], body: bytes) -> dict[str,
     if (key, given["Signature"]) != (KEY, hmac.new(derived, signed.encode(), sha256).hexdigest()):
         return None
     told = json.loads(body)
+    if headers["x-tc-action"] == "PullSmsSendStatusByPhoneNumber":
+        return {"asked": told["PhoneNumber"]}
     return {"to": told["PhoneNumberSet"][0], "key": told["SessionContext"], "template": told["TemplateId"], "code": told["TemplateParamSet"][0], "sign": told["SignName"], "min": told["TemplateParamSet"][1]}  # fmt: skip
 
 
 def check_twilio(path: str, headers: dict[str, str], body: bytes) -> dict[str, Any] | None:
     if headers["authorization"] != "Basic " + base64.b64encode(f"{KEY}:{SECRET}".encode()).decode():
         return None
+    if not body:
+        return {"asked": path.rpartition("/")[2]}
     told = dict(parse_qsl(body.decode()))
     assert path == f"/2010-04-01/Accounts/{KEY}/Messages.json" and told["From"] == "+15005550006"
     return {"to": told["To"], "text": told["Body"], "code": re.search(r"\d{6}", told["Body"])[0]}  # type: ignore[index]
@@ -255,17 +276,25 @@ BROKEN = {"down": 503, "broken": 500}
 CHECKS = {"aliyun": check_aliyun, "tencent": check_tencent, "twilio": check_twilio, "webhook": check_webhook}
 WELL: dict[str, tuple[int, Any]] = {
     "aliyun": (200, {"Code": "OK", "Message": "OK", "BizId": "9"}),
-    "tencent": (200, {"Response": {"SendStatusSet": [{"Code": "Ok"}], "RequestId": "9"}}),
+    "tencent": (200, {"Response": {"SendStatusSet": [{"Code": "Ok", "SerialNo": "9"}], "RequestId": "9"}}),
     "twilio": (201, {"sid": "SM9"}),
     "webhook": (200, {}),
 }
+RECEIPTS: dict[str, Callable[[bool | None], Any]] = {
+    "aliyun": lambda said: {"Code": "OK", "SmsSendDetailDTOs": {"SmsSendDetailDTO": [{"SendStatus": {None: 1, False: 2, True: 3}[said]}]}},
+    "tencent": lambda said: {"Response": {"PullSmsSendStatusSet": [] if said is None else [{"SerialNo": "8", "ReportStatus": "FAIL"}, {"SerialNo": "9", "ReportStatus": "SUCCESS" if said else "FAIL"}]}},
+    "twilio": lambda said: {"sid": "SM9", "status": {None: "sent", False: "undelivered", True: "delivered"}[said]},
+}  # fmt: skip
 REFUSALS: dict[str, dict[str, tuple[int, Any]]] = {
     "aliyun": {
         "signature": (400, {"Code": "SignatureDoesNotMatch", "Message": "no"}),
         "number": (200, {"Code": "isv.MOBILE_NUMBER_ILLEGAL", "Message": "no"}),
     },
     "tencent": {
-        "signature": (200, {"Response": {"Error": {"Code": "AuthFailure.SignatureFailure"}}}),
+        "signature": (
+            200,
+            {"Response": {"Error": {"Code": "AuthFailure.SignatureFailure", "Message": "no"}, "RequestId": "9"}},
+        ),
         "number": (200, {"Response": {"SendStatusSet": [{"Code": "InvalidParameterValue.IncorrectPhoneNumber"}]}}),
     },
     "twilio": {"signature": (401, {"code": 20003}), "number": (400, {"code": 21211})},

@@ -1,5 +1,6 @@
 """Messages on real processes: killed workers, a long queue, a worker beside two servers, PostgreSQL's own time."""
 
+import re
 import signal
 import subprocess
 import sys
@@ -7,11 +8,14 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 from gateways import SECRET as PASSWORD
-from gateways import Mailbox
+from gateways import Gateway, Mailbox
+from playwright.sync_api import sync_playwright
 from sqlalchemy import create_engine, text
 
 from conftest import SECRET, World
@@ -190,6 +194,122 @@ def test_the_operator_sees_tries_and_retries(start_server: Callable[..., Server]
     down = command("messages", "test", "--to", "ben@example.com")
     assert down.returncode == 1 and "ConnectionRefusedError" in down.stderr
     mailbox.open()
+
+
+@pytest.mark.parametrize("language", ["zh-CN", "en"])
+def test_a_whole_life_of_contacts_through_the_real_worker(
+    start_server: Callable[..., Server], mailbox: Mailbox, tmp_path: Path, language: str
+) -> None:
+    gateway = Gateway("webhook")
+    texting = {f"YAOSHI_{name.upper()}": str(value) for name, value in gateway.settings().items()}
+    environment = mailing(
+        mailbox,
+        **texting,
+        YAOSHI_EMBEDDED_WORKER="false",
+        YAOSHI_SIGN_IN_BY_CODE="true",
+        PUBLIC_URL="https://id.example.com",
+        YAOSHI_INSTALLATION_NAME="药师平台",
+    )
+    server = start_server(**environment)
+    worker = WorkerProcess(server.instance, environment)
+
+    def say(path: str, body: dict[str, str] | None = None, method: str = "POST") -> dict[str, Any]:
+        headers = {"Accept-Language": language} | ({"Authorization": f"Bearer {token}"} if token else {})
+        answer = server.say(method, f"/api/auth/{path}", json=body, headers=headers)
+        assert answer.status_code in (200, 201), answer.text
+        return dict(answer.json())
+
+    def code_to(to: str, channel: str = "email") -> str:
+        def newest() -> list[str]:
+            if channel == "phone":
+                return [told["code"] for told in gateway.taken if "code" in told and told["to"] == to]
+            return [mail.code for mail in mailbox.mails if mail.to == [to] and "disown" not in mail.text]
+
+        seen[to] = seen.get(to, 0) + 1
+        until(lambda: len(newest()) >= seen[to])
+        return newest()[-1]
+
+    token, seen, email, phone = "", dict[str, int](), "ana@example.com", "+8613800138000"
+    contact = {"email": email, "phone": phone}
+    say("register", {"username": "ana", "email": email, "phone": phone, "password": "Secret123"})
+    token = say("login", {"username": "ana", "password": "Secret123"})["access_token"]
+    for channel, to in contact.items():
+        say(f"contacts/{channel}/code")
+        assert say(f"contacts/{channel}/verify", {"code": code_to(to, channel)})["user"][f"{channel}_verified_at"]
+    for channel, to in contact.items():
+        claim = {"identifier": "ana", "channel": channel, "contact": to}
+        token = ""
+        say("request-reset-code", claim)
+        say("reset-password", claim | {"code": code_to(to, channel), "new_password": f"{channel.title()}1234"})
+    say("login/code", {"identifier": "ana", "channel": "phone"})
+    token = say("login", {"username": "ana", "code": code_to(phone, "phone")})["access_token"]
+    say("contacts/email", {"value": "new@example.com", "password": "Phone1234"}, "PUT")
+    assert say("contacts/email/verify", {"code": code_to("new@example.com")})["user"]["email"] == "new@example.com"
+    until(lambda: len([mail for mail in mailbox.mails if mail.to == [email] and "disown" in mail.text]) == 4)
+    told = mailbox.mails[-1]
+    with sync_playwright() as browsers:
+        chromium = browsers.chromium.launch(executable_path="/usr/bin/chromium", args=["--no-sandbox"])
+        page = chromium.new_page(locale=language, viewport={"width": 390, "height": 844})
+        problems: list[str] = []
+        page.on("console", lambda said: problems.append(said.text))
+        page.set_content(told.html)
+        page.screenshot(path=tmp_path / f"notice-{language}.png", full_page=True)
+        link = page.get_by_role("link").get_attribute("href")
+        assert link and link in told.text
+        page.set_content(mailbox.mails[0].html)
+        page.screenshot(path=tmp_path / f"code-{language}.png", full_page=True)
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+        page.goto(link.replace("https://id.example.com", server.url))
+        page.screenshot(path=tmp_path / f"disown-{language}.png", full_page=True)
+        page.get_by_role("button").click()
+        page.get_by_role("status").filter(has_text={"en": "void", "zh-CN": "作废"}[language]).wait_for()
+        assert not problems
+        chromium.close()
+    assert server.say("GET", "/api/auth/me", headers={"Authorization": f"Bearer {token}"}).status_code == 401
+    assert server.login("ana", "Phone1234").status_code == 401
+    assert worker.stop() == 0
+    logged = server.log.read_text() + (server.instance / "worker.log").read_text() + repr(everything(server.instance))
+    codes = {mail.code for mail in mailbox.mails if "disown" not in mail.text} | {
+        str(told["code"]) for told in gateway.taken if "code" in told
+    }
+    assert not [code for code in codes if re.search(rf"(?<![0-9a-f.]){code}(?![0-9a-f])", logged)]
+    gateway.close()
+
+
+def everything(instance: Path) -> dict[str, list[tuple[object, ...]]]:
+    tables = database(instance, "SELECT name FROM sqlite_master WHERE type = 'table'")
+    return {str(name): database(instance, f'SELECT * FROM "{name}"') for (name,) in tables}
+
+
+def test_c20_two_hundred_at_the_cap_on_two_servers_and_two_workers(
+    start_server: Callable[..., Server], mailbox: Mailbox
+) -> None:
+    gateway = Gateway("webhook")
+    texting = {f"YAOSHI_{name.upper()}": str(value) for name, value in gateway.settings().items()}
+    environment = mailing(mailbox, **texting | {"YAOSHI_SMS_DAILY_MAX": "30"}, YAOSHI_EMBEDDED_WORKER="false")
+    first = start_server(**environment)
+    second = start_server(first.instance, **environment)
+    numbers = [f"139{number:04d}{number:04d}" for number in range(200)]
+    for number in range(200):
+        body = {"username": f"u{number}", "email": f"u{number}@example.com", "phone": numbers[number]}
+        assert first.post("register", body | {"password": "Secret123"}).status_code == 201
+    workers = [WorkerProcess(first.instance, environment) for _ in range(2)]
+
+    def ask(number: int) -> str:
+        body = {"identifier": f"u{number}", "channel": "phone", "contact": numbers[number]}
+        answer = (first, second)[number % 2].post("request-reset-code", body)
+        return f"{answer.status_code} {answer.text}"
+
+    with ThreadPoolExecutor(16) as pool:
+        answers = set(pool.map(ask, range(200)))
+    assert len(answers) == 1 and answers.pop().startswith("200 ")
+    until(lambda: not database(first.instance, "SELECT 1 FROM messages WHERE state = 'waiting'"))
+    assert [worker.stop() for worker in workers] == [0, 0]
+    assert len(gateway.taken) == 30
+    assert database(first.instance, "SELECT state, count(*) FROM messages GROUP BY 1 ORDER BY 1") == [
+        ("dropped", 170), ("sent", 30),
+    ]  # fmt: skip
+    gateway.close()
 
 
 @pytest.mark.postgres

@@ -13,6 +13,7 @@ from servers import BACKEND
 from yaoshi.app import contracts_of
 from yaoshi.contacts.routes import owner
 from yaoshi.core.phrases import FAULTS, FIELDS
+from yaoshi.messaging.routes import gateway
 from yaoshi.web.endpoint import Routes, public, signed_in
 from yaoshi.web.openapi import describe
 from yaoshi.web.problems import catalogue
@@ -26,14 +27,14 @@ FROZEN_CODES = {
     "unsupported_media_type", "headers_too_large", "internal_error", "invalid_request", "overloaded", "storage_unavailable",
     "development_only", "too_many_attempts", "unauthenticated", "identifier_taken", "code_rejected", "wrong_credentials",
     "not_ready", "session_ended", "csrf", "no_such_session", "not_offered", "invalid_client", "contact_unverified",
-    "link_rejected",
+    "link_rejected", "bad_signature",
 }  # fmt: skip
 
 
 def test_every_route_says_who_may_call_and_what_it_is_for() -> None:
     for development in (True, False):
         for contract in contracts_of(development=development):
-            assert contract.guard in (public, signed_in, owner) and contract.view.__doc__, contract.path
+            assert contract.guard in (public, signed_in, owner, gateway) and contract.view.__doc__, contract.path
     with pytest.raises(TypeError, match="guard"):
         Routes("/x").door("GET", "/y", gives=None)  # type: ignore[call-arg,arg-type]
 
@@ -42,6 +43,7 @@ def test_these_doors_ask_for_a_session_and_no_others() -> None:
     guarded = {contract.path for contract in contracts_of(development=False) if contract.guard is signed_in}
     own = {"me", "change-password", "logout-all", "sessions", "sessions/<id>"}
     assert guarded == {f"/api/auth/{path}" for path in own}
+    assert [c.path for c in contracts_of(development=False) if c.guard is gateway] == ["/api/messages/receipts"]
     owned = {contract.path for contract in contracts_of(development=False) if contract.guard is owner}
     assert owned == {f"/api/auth/contacts/<channel>{path}" for path in ("", "/code", "/verify")}
 

@@ -1,24 +1,39 @@
 """Attack list, letters Q and N, and what REL says of messages: from a promise to a mailbox or a telephone."""
 
+import contextlib
 import json
 import re
+import socket
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 import pytest
+import requests
+from alibabacloud_openapi_util.client import Client as AliyunSigner
 from gateways import KEY, SECRET, Gateway, Mailbox
 from sqlalchemy import text
+from Tea.request import TeaRequest
+from tencentcloud.common.common_client import CommonClient
+from tencentcloud.common.credential import Credential
+from tencentcloud.common.exception.tencent_cloud_sdk_exception import TencentCloudSDKException
+from tencentcloud.common.profile.client_profile import ClientProfile
+from tencentcloud.common.profile.http_profile import HttpProfile
 
-from conftest import World
+from conftest import Answer, World
+from servers import yaoshi
 from yaoshi.core.errors import SettingsRefused, StorageUnavailable
 from yaoshi.messaging import service
 from yaoshi.messaging.budget import OverBudget
 from yaoshi.messaging.letters import KINDS, NOTICES, Letters
-from yaoshi.outbox.policy import LEASE, due_again
-from yaoshi.outbox.service import Outbox
+from yaoshi.messaging.providers import smtp
+from yaoshi.messaging.providers.webhook import signature
+from yaoshi.outbox.policy import LEASE, State, due_again
+from yaoshi.outbox.service import Ending, Outbox
 from yaoshi.outbox.worker import WORKER
 from yaoshi.settings import load
 
@@ -173,6 +188,112 @@ def test_the_next_provider_takes_what_the_first_can_not(
     assert len(second.taken) == 1 and not first.taken
 
 
+def receipt(world: World, told: dict[str, Any], *, age: int = 0, **wrong: str) -> Answer:
+    """Say what became of a message, as the operator's own gateway."""
+    body, at = json.dumps(told).encode(), str(int(world.clock.now().timestamp()) - age)
+    given = {"webhook-id": "evt_1", "webhook-timestamp": at}
+    given["webhook-signature"] = signature(SECRET, "evt_1", at, body)
+    headers = {"Content-Type": "application/json"} | given | wrong
+    return world.call("POST", "/api/messages/receipts", headers=headers, data=body)
+
+
+@pytest.mark.parametrize("vendor", VENDORS)
+@pytest.mark.parametrize(("said", "second"), [(True, 0), (False, 1), (None, 1)], ids=["arrived", "failed", "silence"])
+def test_what_does_not_arrive_goes_to_the_next_provider(
+    make_world: Callable[..., World], gateways: Callable[[str], Gateway], vendor: str, said: bool | None, second: int
+) -> None:
+    next_one = "twilio" if vendor != "twilio" else "tencent"
+    first, other = gateways(vendor), gateways(next_one)
+    settings = first.settings() | other.settings() | {"sms_providers": f"{vendor},{next_one}"}
+    world = make_world("production", **settings)
+    world.register(phone=PHONE)
+    world.ask_code(channel="phone", contact=PHONE)
+    first.receipt = said
+    assert world.house.worker.send_one("phone") and not world.house.worker.send_one("phone")
+    assert states(world) == [("waiting", "")] and len(first.taken) == 1
+    ((message_id,),) = world.rows("SELECT id FROM messages")
+    if vendor == "webhook" and said is not None:
+        told = {"id": message_id, "status": "delivered" if said else "failed"}
+        assert receipt(world, told).body == {"known": True}
+        assert receipt(world, told).body == {"known": not said}  # twice does no harm
+    else:
+        world.clock.advance(seconds=46)
+    send_all(world, "phone")
+    assert states(world) == [("sent", "")] and (len(first.taken), len(other.taken)) == (1, second)
+    assert world.rows("SELECT sealed FROM messages") == [(None,)]
+    code = (other if second else first).taken[0]["code"]
+    assert world.reset(code, channel="phone", contact=PHONE).status == 200
+
+
+def test_a_code_that_was_typed_in_needs_no_receipt(
+    make_world: Callable[..., World], gateways: Callable[[str], Gateway]
+) -> None:
+    first, other = gateways("aliyun"), gateways("tencent")
+    world = make_world("production", **first.settings() | other.settings() | {"sms_providers": "aliyun tencent"})
+    world.register(phone=PHONE)
+    world.ask_code(channel="phone", contact=PHONE)
+    send_all(world, "phone")
+    assert world.reset(first.taken[0]["code"], channel="phone", contact=PHONE).status == 200
+    world.clock.advance(seconds=46)
+    send_all(world, "phone")
+    assert world.rows("SELECT state, provider FROM messages WHERE channel = 'phone'") == [("sent", "aliyun")]
+    assert not other.taken and not first.asked
+
+
+@pytest.mark.parametrize(
+    ("wrong", "age"),
+    [
+        ({"webhook-signature": ""}, 0),
+        ({"webhook-signature": "v1,AAAA"}, 0),
+        ({"webhook-id": "evt_2"}, 0),
+        ({"webhook-timestamp": "x"}, 0),
+        ({"webhook-timestamp": "\u0661"}, 0),
+        ({}, 301),
+        ({}, -301),
+    ],
+    ids=["none", "wrong", "other-id", "no-time", "odd-time", "old", "from-the-future"],
+)
+def test_q10_a_receipt_that_nobody_signed_changes_nothing(
+    make_world: Callable[..., World], gateways: Callable[[str], Gateway], wrong: dict[str, str], age: int
+) -> None:
+    first, other = gateways("webhook"), gateways("twilio")
+    world = make_world("production", **first.settings() | other.settings() | {"sms_providers": "webhook,twilio"})
+    world.register(phone=PHONE)
+    world.ask_code(channel="phone", contact=PHONE)
+    send_all(world, "phone")
+    before = world.rows("SELECT * FROM messages")
+    told = {"id": before[0][0], "status": "delivered"}
+    answer = receipt(world, told, age=age, **{name: value.encode().decode("latin-1") for name, value in wrong.items()})
+    assert (answer.status, answer.code) == (401, "bad_signature") and world.rows("SELECT * FROM messages") == before
+    assert receipt(world, {"id": "x", "status": "delivered"}).body == {"known": False}
+    assert receipt(make_world("production"), told).code == "not_offered"
+
+
+def test_the_vendors_own_code_and_ours_sign_alike(gateways: Callable[[str], Gateway]) -> None:
+    """The gateways of these tests take what the vendors' libraries sign, so what they take of ours is right."""
+    aliyun, tencent = gateways("aliyun"), gateways("tencent")
+    for secret, taken in ((SECRET, 1), ("another", 1)):
+        query = {"PhoneNumbers": "13800138000", "SignName": "药师", "TemplateCode": "SMS_1", "OutId": "a*b ~+/"}
+        query["TemplateParam"] = '{"code": "123456", "min": "10"}'
+        asked = TeaRequest()
+        asked.method, asked.pathname, asked.query = "POST", "/", query
+        names = ("action", "content-sha256", "date", "signature-nonce", "version")
+        values = ("SendSms", sha256(b"").hexdigest(), "2026-11-23T00:00:00Z", "n", "2017-05-25")
+        asked.headers = {f"x-acs-{name}": value for name, value in zip(names, values, strict=True)}
+        asked.headers["host"] = aliyun.url.removeprefix("http://")
+        signed = AliyunSigner.get_authorization(asked, "ACS3-HMAC-SHA256", values[1], KEY, secret)
+        headers = asked.headers | {"Authorization": signed}
+        requests.post(aliyun.url + "/", params=query, headers=headers, timeout=10)
+        profile = ClientProfile(httpProfile=HttpProfile(protocol="http", endpoint=tencent.url.removeprefix("http://")))
+        client = CommonClient("sms", "2021-01-11", Credential(KEY, secret), "ap-guangzhou", profile)
+        told = {"PhoneNumberSet": ["+8613800138000"], "SmsSdkAppId": "1", "SignName": "药师", "TemplateId": "1"}
+        told |= {"TemplateParamSet": ["123456", "10"], "SessionContext": "k"}
+        with contextlib.suppress(TencentCloudSDKException):
+            client.call_json("SendSms", told)
+        assert (len(aliyun.taken), len(tencent.taken)) == (taken, taken), secret
+    assert aliyun.refused and tencent.refused
+
+
 @pytest.mark.parametrize(
     "claim",
     [
@@ -262,9 +383,26 @@ def test_rel16_one_bad_address_in_ten_delays_nobody(mailed: World, mailbox: Mail
     assert dead == [("dead", "smtp: 550 5.1.1")]
 
 
-def test_q02_a_server_that_hangs_is_left(mailed: World, mailbox: Mailbox, monkeypatch: pytest.MonkeyPatch) -> None:
-    import time
+def test_rel13_a_slow_and_a_half_open_server_hold_up_one_sender_each(
+    make_world: Callable[..., World], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(smtp, "ANSWER_SECONDS", 0.3)
+    with socket.create_server(("127.0.0.1", 0)) as half_open, Mailbox() as slow:
+        slow.judge = lambda to: time.sleep(0.1)
+        servers = (f"smtp://127.0.0.1:{half_open.getsockname()[1]}", slow.url)
+        world = make_world("production", smtp_url=servers, mail_from="a@example.org", **ROOMY)
+        names = [f"u{number}" for number in range(6)]
+        for name in names:
+            world.register(name)
+            world.ask_code(name, contact=f"{name}@example.com")
+        with ThreadPoolExecutor(3) as pool:
+            assert sum(pool.map(lambda _: send_all(world), range(3))) == 6
+        # The half-open one is asked again only after a rest; each mail arrives once.
+        assert sorted(mail.to[0] for mail in slow.mails) == [f"{name}@example.com" for name in names]
+        assert {state for state, _ in states(world)} == {"sent"}
 
+
+def test_q02_a_server_that_hangs_is_left(mailed: World, mailbox: Mailbox, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(service, "MOST_SECONDS", 0.3)
     mailbox.judge = lambda to: time.sleep(1)
     mailed.ask_code()
@@ -391,7 +529,7 @@ def test_q05_two_workers_a_minute_apart_never_hold_one_message(
     again = second.house.outbox.claim(WORKER, "email")
     assert again and again.attempts == 2
     stale = next(one for one in claims if one.id == again.id)
-    assert not first.house.outbox.settle(WORKER, stale, service.State.SENT)  # whose lease went over says nothing
+    assert not first.house.outbox.settle(WORKER, stale, Ending(State.SENT))  # whose lease went over says nothing
 
 
 def test_codes_go_before_what_is_older_and_less_urgent(mailed: World, mailbox: Mailbox) -> None:
@@ -431,7 +569,7 @@ def test_c20_sms_go_to_mobile_numbers_of_named_countries(
 ) -> None:
     world = make_world("production", **gateways("webhook").settings())
     with pytest.raises(OverBudget, match=reason):
-        world.house.messages._budget.spend(number, "1.1.1.1")
+        world.house.messages._budget.spend(number, "1.1.1.1", is_code=True)
 
 
 def test_c20_the_caps_hold_under_two_hundred_parallel_requests(
@@ -443,7 +581,7 @@ def test_c20_the_caps_hold_under_two_hundred_parallel_requests(
 
     def spend(number: int) -> bool:
         try:
-            budget.spend(f"+86139{number % 50:04d}{number:04d}", f"source{number}")
+            budget.spend(f"+86139{number % 50:04d}{number:04d}", f"source{number}", is_code=True)
         except OverBudget:
             return False
         return True
@@ -472,7 +610,7 @@ def test_c20_each_cap_by_itself(
     budget, sent = world.house.messages._budget, 0
     for number in range(60):
         try:
-            budget.spend(numbers(number), source(number))
+            budget.spend(numbers(number), source(number), is_code=True)
             sent += 1
         except OverBudget:
             continue
@@ -491,12 +629,12 @@ def test_c20_a_prefix_whose_codes_nobody_types_in_is_paused(
     budget = world.house.messages._budget
     for pumped, proved in (("1380013", 0), ("1390013", 16)):
         for number in range(50):
-            budget.spend(f"+86{pumped}{number:04d}", str(number))
+            budget.spend(f"+86{pumped}{number:04d}", str(number), is_code=True)
         for number in range(proved):
             budget.proved(f"+86{pumped}{number:04d}")
     with pytest.raises(OverBudget, match="paused"):
-        budget.spend("+8613800139999", "x")
-    budget.spend("+8613900139999", "x")
+        budget.spend("+8613800139999", "x", is_code=True)
+    budget.spend("+8613900139999", "x", is_code=True)
 
 
 def test_c20_over_the_cap_the_answer_is_the_usual_one(
@@ -531,6 +669,56 @@ def test_c20_where_nothing_can_be_counted_nothing_is_sent(
         work.db.execute(text("ALTER TABLE away RENAME TO limit_counters"))
     world.clock.advance(seconds=LEASE.total_seconds() + 1)
     assert world.house.worker.send_one("phone") and len(gateway.taken) == 1
+
+
+def test_doctor_tries_the_providers_and_names_what_is_missing(mailbox: Mailbox, tmp_path: Path) -> None:
+    gateway = Gateway("aliyun")
+    environment = {f"YAOSHI_{name.upper()}": str(value) for name, value in gateway.settings().items()}
+    environment |= {"YAOSHI_SMTP_URL": mailbox.url, "YAOSHI_MAIL_FROM": "a@example.org", "FLASK_ENV": "production"}
+    environment["SECRET_KEY"] = "0f9e8d7c6b5a49382716f5e4d3c2b1a0zyxwvutsrqponm"
+    assert yaoshi(tmp_path, "db", "upgrade", **environment).returncode == 0
+    told = yaoshi(tmp_path, "doctor", **environment).stdout
+    assert "smtp can be reached" in told and "aliyun can be reached" in told and not mailbox.mails, told
+    assert "No provider has a template for contact_code, sign_in_code, password_changed" in told
+    gateway.close()
+    mailbox.close()
+    told = yaoshi(tmp_path, "doctor", **environment).stdout
+    mailbox.open()
+    assert "smtp can't be reached: ConnectionRefusedError" in told and "aliyun can't be reached" in told
+    assert SECRET not in told and KEY not in told
+
+
+def test_the_developer_reads_the_outbox_and_nobody_else_does(make_world: Callable[..., World]) -> None:
+    world = make_world()
+    world.register("ana", phone=PHONE)
+    code = world.ask_code().body["debug_code"]
+    assert "Nothing yet" in world.call("GET", "/outbox").raw.decode()
+    send_all(world)
+    page = world.call("GET", "/outbox")
+    assert code in page.raw.decode() and "ana@example.com" in page.raw.decode() and page.status == 200
+    assert world.call("GET", "/outbox/page.css").status == 200
+    assert make_world("production").call("GET", "/outbox").status == 404
+
+
+@pytest.mark.parametrize(
+    ("mode", "settings", "told"),
+    [
+        ("development", {}, {"sign_in_by_code": True, "channels": ["email", "phone"], "resend_seconds": 0}),
+        ("production", {}, {"sign_in_by_code": False, "channels": [], "resend_seconds": 60, "open_roles": ["unauth"]}),
+        (
+            "production",
+            {"contact_verification": "asked", "installation_name": "药师", "self_assignable_roles": "supplier"},
+            {"contact_verification": "asked", "name": "药师", "open_roles": ["supplier", "unauth"]},
+        ),
+    ],
+)
+def test_pages_ask_for_the_rules(
+    make_world: Callable[..., World], mode: str, settings: dict[str, Any], told: dict[str, Any]
+) -> None:
+    body = make_world(mode, **settings).call("GET", "/api/auth/options").body
+    assert body | told == body and body["password"] == {
+        "rule": "classic", "least": 8, "most": 128, "needs": ["upper", "lower", "digit"],
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize(

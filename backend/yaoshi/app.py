@@ -15,6 +15,9 @@ from yaoshi.contacts.routes import routes as contacts
 from yaoshi.core.errors import Kind, Problem, SettingsRefused
 from yaoshi.core.phrases import Phrase
 from yaoshi.keys.routes import routes as keys
+from yaoshi.messaging import outbox_page
+from yaoshi.messaging.routes import routes as messaging
+from yaoshi.ops.options import routes as options
 from yaoshi.ops.routes import install_api_page
 from yaoshi.ops.routes import routes as ops
 from yaoshi.passwords.routes import routes as passwords
@@ -31,7 +34,19 @@ from yaoshi.web.callers import Callers, is_local, parse_networks
 from yaoshi.web.cookies import CookieWay
 from yaoshi.web.endpoint import Contract, Routes
 
-ROUTES: tuple[Routes, ...] = (signup, signin, sessions, accounts, contacts, passwords, recovery, keys, ops)
+ROUTES: tuple[Routes, ...] = (
+    signup,
+    signin,
+    sessions,
+    accounts,
+    contacts,
+    passwords,
+    recovery,
+    messaging,
+    keys,
+    options,
+    ops,
+)
 MOST_COOKIE, MOST_AUTHORIZATION, MOST_ADDRESS = 8192, 16384, 4096
 
 
@@ -87,12 +102,18 @@ def create_app(house: House) -> Flask:
     own = headers.pages_of(origins | {settings.public_url}, development=settings.development)
     app.extensions["yaoshi.cookies"] = CookieWay(own, https=https or not settings.development)
     problems.install(app, settings.public_url)
-    contracts = contracts_of(development=settings.development, sign_in_by_code=house.signs_in_by_code)
+    contracts = contracts_of(development=settings.development, sign_in_by_code=house.options.sign_in_by_code)
     Routes.install(app, contracts)
-    disown_page.install(app, settings.installation_name)
-    if settings.api_page:
-        install_api_page(app, contracts, settings.public_url)
+    _install_pages(app, house, contracts)
     return app
+
+
+def _install_pages(app: Flask, house: House, contracts: list[Contract]) -> None:
+    disown_page.install(app, house.settings.installation_name)
+    if house.settings.development:
+        outbox_page.install(app, house.messages)
+    if house.settings.api_page:
+        install_api_page(app, contracts, house.settings.public_url)
 
 
 class NotReady(Problem):

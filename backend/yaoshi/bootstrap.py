@@ -21,10 +21,12 @@ from yaoshi.limits.storage import Memory, Shared
 from yaoshi.messaging.budget import Budget
 from yaoshi.messaging.couriers import couriers_of
 from yaoshi.messaging.letters import Letters
+from yaoshi.messaging.receipts import Receipts
 from yaoshi.messaging.service import Messages
 from yaoshi.ops.installation import Installation
+from yaoshi.ops.options import Options
 from yaoshi.outbox.service import Outbox
-from yaoshi.outbox.worker import Worker
+from yaoshi.outbox.worker import CHANNELS, Worker
 from yaoshi.passwords.change import PasswordChange
 from yaoshi.passwords.renewal import Renewal
 from yaoshi.passwords.service import Passwords
@@ -56,6 +58,7 @@ class House:
     outbox: Outbox
     letters: Letters
     messages: Messages
+    receipts: Receipts
     worker: Worker
     sessions: Sessions
     passwords: Passwords
@@ -68,12 +71,7 @@ class House:
     recovery: Recovery
     disown: Disown
     installation: Installation
-
-    @property
-    def signs_in_by_code(self) -> bool:
-        """Whether people may sign in with a code that is sent to them."""
-        chosen = self.settings.sign_in_by_code
-        return self.settings.development if chosen is None else chosen
+    options: Options
 
     def open(self) -> None:
         """Make ready to serve: schema and mode are right, keys are there, decoys are drawn from the real mix.
@@ -137,6 +135,7 @@ def build(settings: Settings, clock: Clock | None = None) -> House:
         outbox=outbox,
         letters=letters,
         messages=messages,
+        receipts=Receipts(outbox, clock, settings.sms_webhook_secret),
         worker=Worker(outbox, messages.deliver),
         sessions=sessions,
         passwords=passwords,
@@ -149,4 +148,17 @@ def build(settings: Settings, clock: Clock | None = None) -> House:
         recovery=Recovery(db, limiter, codes, messages, accounts, passwords, renewal),
         disown=Disown(db, slips, renewal),
         installation=Installation(db, codes, outbox, sessions, development=settings.development),
+        options=_options(settings, accounts, messages, resend),
+    )
+
+
+def _options(settings: Settings, accounts: Accounts, messages: Messages, resend: timedelta) -> Options:
+    return Options(
+        name=settings.installation_name,
+        default_language=settings.default_language,
+        open_roles=sorted(role.value for role in accounts.open_roles),
+        channels=[channel for channel in CHANNELS if messages.carriers(channel, "reset_code")],
+        sign_in_by_code=settings.development if settings.sign_in_by_code is None else settings.sign_in_by_code,
+        contact_verification=settings.contact_verification,
+        resend_seconds=int(resend.total_seconds()),
     )

@@ -6,6 +6,7 @@ from enum import Enum
 from yaoshi.accounts import queries
 from yaoshi.accounts.slips import DISOWN, LINK_LIFE, Slips
 from yaoshi.core.db import Work
+from yaoshi.core.phrases import Phrase
 from yaoshi.messaging.service import Messages
 
 USELESS_AFTER = timedelta(hours=24)
@@ -27,6 +28,7 @@ _BROWSERS = {"MicroMessenger": "WeChat", "Edg": "Edge", "OPR": "Opera", "Firefox
 _BROWSERS |= {"Safari": "Safari"}  # last: the others claim to be it
 _SYSTEMS = {"Windows": "Windows", "Android": "Android", "iPhone": "iPhone", "iPad": "iPad", "HarmonyOS": "HarmonyOS"}
 _SYSTEMS |= {"Mac OS": "macOS", "Linux": "Linux"}
+_UNKNOWN = Phrase("an unknown program", "未知程序")
 _TO_ONE = (Notice.NEW_DEVICE, Notice.SESSIONS_ENDED)
 """What happens often and is rarely bad goes to one contact, mail before SMS."""
 
@@ -46,18 +48,18 @@ class Notices:
         if account is None:
             return
         found = [one for one in {also: 0} | dict.fromkeys(queries.reach(account)) if one[1]]
-        usable = sorted(one for one in found if self._messages.offers(one[0]))
+        usable = sorted(one for one in found if self._messages.carriers(one[0], notice.value))
         link = f"{self._public_url}/disown#{self._slips.write(DISOWN, user_id, account.password_hash, LINK_LIFE)}"
         values = {"at": told_at(work.now, work.caller.language), "address": work.caller.address, "link": link}
-        values["device"] = program_of(work.caller.agent)
+        values["device"] = program_of(work.caller.agent, work.caller.language)
         for channel, to in usable[: 1 if notice in _TO_ONE else None]:
             self._messages.promise_notice(work, notice.value, (channel, to), values, work.now + USELESS_AFTER)
 
 
-def program_of(agent: str) -> str:
+def program_of(agent: str, language: str) -> str:
     """Return what people call a browser and its system; of a text that anybody may write nothing else is repeated."""
-    names = [next((name for sign, name in known.items() if sign in agent), "?") for known in (_BROWSERS, _SYSTEMS)]
-    return " · ".join(names)
+    names = [next((name for sign, name in known.items() if sign in agent), "") for known in (_BROWSERS, _SYSTEMS)]
+    return " · ".join(filter(None, names)) or _UNKNOWN.say(language)
 
 
 def told_at(at: datetime, language: str) -> str:

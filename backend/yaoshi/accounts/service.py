@@ -39,14 +39,14 @@ class Accounts:
     """Alone writes the table `users`, its password column aside."""
 
     def __init__(self, settings: AccountSettings, *, all_roles_open: bool) -> None:
-        self._open_roles = frozenset(Role) if all_roles_open else settings.self_assignable_roles | {Role.UNAUTH}
+        self.open_roles = frozenset(Role) if all_roles_open else settings.self_assignable_roles | {Role.UNAUTH}
 
     def open(self, work: Work, new: NewAccount, password_hash: str) -> Profile:
         """Open an account and return it; a role that is not open is kept as a wish.
 
         Raises IdentifierTaken naming every taken field; then the transaction must be left.
         """
-        granted = new.role if new.role in self._open_roles else Role.UNAUTH
+        granted = new.role if new.role in self.open_roles else Role.UNAUTH
         wish = None if granted is new.role else new.role.value
         keys = {
             "username": fold_username(new.username),

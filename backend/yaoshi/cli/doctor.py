@@ -12,6 +12,7 @@ from yaoshi.accounts.policy import Role
 from yaoshi.bootstrap import House, build
 from yaoshi.core.db import sqlite_path
 from yaoshi.core.errors import Problem, SettingsRefused
+from yaoshi.messaging.letters import CODES, NOTICES
 from yaoshi.server import notices
 from yaoshi.settings import Settings, load
 
@@ -58,7 +59,7 @@ def _database(settings: Settings) -> list[Finding]:
         return [Finding("wrong", str(refused))]
     try:
         house.installation.check()
-        return [Finding("good", "The database answers and is of this version."), *_people(house)]
+        return [Finding("good", "The database answers and is of this version."), *_people(house), *_messages(house)]
     except SettingsRefused as refused:
         return [Finding("wrong", str(refused))]
     except Problem as problem:
@@ -76,6 +77,23 @@ def _people(house: House) -> list[Finding]:
         found.append(Finding("careful", f"{regulators} regulators. Check each: yaoshi accounts list --role regulator"))
     if waiting:
         found.append(Finding("careful", f"{waiting} accounts wait for a role: yaoshi accounts list, then set-role."))
+    return found
+
+
+def _messages(house: House) -> list[Finding]:
+    """Reach every provider; name what people could not be sent."""
+    found = []
+    for name, wrong in house.messages.greet():
+        text = f"{name} can't be reached: {wrong}." if wrong else f"{name} can be reached."
+        found.append(Finding("wrong" if wrong else "good", text))
+    for channel, setting in (("email", "YAOSHI_SMTP_URL"), ("phone", "YAOSHI_SMS_PROVIDERS")):
+        if not house.messages.carriers(channel, "test") and not house.messages.carriers(channel, CODES[0]):
+            found.append(Finding("careful", f"No messages by {channel}: codes asked for go nowhere. Set {setting}."))
+            continue
+        lacking = [kind for kind in (*CODES, *NOTICES) if not house.messages.carriers(channel, kind)]
+        if lacking:
+            text = f"No provider has a template for {', '.join(lacking)}: these are not sent by {channel}."
+            found.append(Finding("careful", text))
     return found
 
 

@@ -70,5 +70,12 @@ class StorageUnavailable(Problem):
     phrase = Phrase("The service cannot store data right now. Please try again soon.", "暂时无法保存数据，请稍后重试。")
 
 
+class NotOffered(Problem):
+    """The operator has not opened this door."""
+
+    kind, code = Kind.NOT_FOUND, "not_offered"
+    phrase = Phrase("This is not offered here.", "本服务未开放此功能。")
+
+
 class SettingsRefused(Exception):
     """The process must not start like this; the text says which setting and how to mend it."""

@@ -34,8 +34,11 @@ class Budget:
         self._most = type(_DAY)(max(1, settings.sms_most()))
         self._capped = settings.sms_daily_max is not None
 
-    def spend(self, number: str, source: str) -> Spent:
-        """Count one SMS to `number` (E.164) that `source` asked for. Raises OverBudget, StorageUnavailable."""
+    def spend(self, number: str, source: str, *, is_code: bool) -> Spent:
+        """Count one SMS to `number` (E.164) that `source` asked for. Raises OverBudget, StorageUnavailable.
+
+        Only codes can be typed in, so only they count for a prefix's share.
+        """
         self._judge(number)
         prefix = _prefix(number)
         if self._is_paused(prefix):
@@ -52,6 +55,8 @@ class Budget:
                 structlog.get_logger().error("sms_over_budget", rule=key.split()[1])
                 raise OverBudget(f"{key.split()[1]}: {rate}")
             spent.append((rate, key))
+        if not is_code:
+            return spent
         self._storage.incr(_sent(prefix), _DAY.get_expiry())
         return [*spent, (_DAY, _sent(prefix))]
 

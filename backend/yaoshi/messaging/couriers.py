@@ -23,7 +23,8 @@ def couriers_of(settings: MessagingSettings, clock: Clock, *, development: bool)
     }
     found["phone"] = [makers[name]() for name in settings.sms_providers]
     if development:
-        return {channel: couriers or [Console()] for channel, couriers in found.items()}
+        console = Console()
+        return {channel: couriers or [console] for channel, couriers in found.items()}
     return found
 
 
@@ -50,6 +51,6 @@ def _twilio(settings: MessagingSettings) -> Courier:
 
 
 def _webhook(settings: MessagingSettings, clock: Clock) -> Courier:
-    from yaoshi.messaging.providers.twilio import Webhook
+    from yaoshi.messaging.providers.webhook import Webhook
 
     return Webhook(clock, settings.sms_webhook_url, settings.sms_webhook_secret)

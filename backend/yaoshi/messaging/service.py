@@ -10,15 +10,12 @@ from yaoshi.core.db import Work
 from yaoshi.core.types import Clock
 from yaoshi.messaging.budget import Budget, OverBudget
 from yaoshi.messaging.letters import Letter, Letters, Unwritable
-from yaoshi.messaging.providers.courier import Courier, Refused, Unreached, Unsure
+from yaoshi.messaging.providers.courier import Console, Courier, Refused, Unreached, Unsure
 from yaoshi.outbox.policy import State
-from yaoshi.outbox.service import Claimed, Outbox, Parcel
+from yaoshi.outbox.service import Claimed, Ending, Outbox, Parcel
 
 MOST_SECONDS = 30.0
 _REST_SECONDS = 15.0
-
-Ending = tuple[State, str, str]
-"""How an attempt ended: what becomes of the message, why, and by which provider."""
 
 
 class Promised(Protocol):
@@ -56,9 +53,26 @@ class Messages:
         self._budget, self._clock, self._is_open = budget, clock, is_open
         self._resting: dict[Courier, float] = {}
 
-    def offers(self, channel: str) -> bool:
-        """Return whether anything carries messages of `channel`."""
-        return bool(self._couriers.get(channel))
+    def shown(self) -> list[Letter]:
+        """Return what the developer's screen was shown, the newest first."""
+        screens = {courier for couriers in self._couriers.values() for courier in couriers}
+        return [one for screen in screens if isinstance(screen, Console) for one in list(screen.shown)]
+
+    def carriers(self, channel: str, kind: str) -> list[str]:
+        """Return the names of the providers that carry such messages by `channel`."""
+        return [courier.name for courier in self._couriers.get(channel, ()) if courier.carries(kind)]
+
+    def greet(self) -> list[tuple[str, str]]:
+        """Reach every provider, and send nothing; return (name, what is wrong, empty for nothing) of each."""
+        found = []
+        for courier in (courier for couriers in self._couriers.values() for courier in couriers):
+            try:
+                courier.greet()
+            except (Unreached, Unsure) as error:
+                found.append((courier.name, str(error)))
+            else:
+                found.append((courier.name, ""))
+        return found
 
     def promise_code(self, work: Work, kind: str, to: tuple[str, str], code: "Promised") -> None:
         """Promise a code to (channel, address), in the caller's language; without an address it goes nowhere."""
@@ -81,43 +95,64 @@ class Messages:
         """Try to deliver a message once; at most `MOST_SECONDS` for each provider. Raises StorageUnavailable."""
         parcel = claimed.parcel
         if parcel is None:
-            return State.DEAD, "sealed with a secret that is not ours", ""
-        if self._clock.now() >= parcel.useless_at:
-            return State.DROPPED, "too late", ""
-        if not parcel.to or (parcel.code_id is not None and not self._is_open(parcel.code_id)):
-            return State.DROPPED, "not wanted any more", ""
+            return Ending(State.DEAD, "sealed with a secret that is not ours")
+        late = self._clock.now() >= parcel.useless_at
+        if late or not parcel.to or (parcel.code_id is not None and not self._is_open(parcel.code_id)):
+            if claimed.receipt:
+                return Ending(State.SENT, provider=claimed.provider)
+            return Ending(State.DROPPED, "too late" if late else "not wanted any more")
         try:
             letter = self._letters.write(claimed.id, parcel.kind, parcel.language, parcel.to, parcel.values)
         except Unwritable as broken:
-            return State.DEAD, str(broken), ""
-        return self.send(parcel.channel, letter, claimed.source)
+            return Ending(State.DEAD, str(broken))
+        couriers = self._couriers.get(parcel.channel, ())
+        if not claimed.receipt:
+            return self.send(parcel.channel, letter, claimed.source, is_code=parcel.code_id is not None)
+        following = self._following(couriers, claimed, letter)
+        ending = self._spend_and_try(following, letter, claimed.source, is_code=True) if following else None
+        # What a provider took counts as sent, even where its receipt did not come and nobody else could help.
+        return ending if ending and ending.state is State.SENT else Ending(State.SENT, provider=claimed.provider)
 
-    def send(self, channel: str, letter: Letter, source: str) -> Ending:
+    def send(self, channel: str, letter: Letter, source: str, *, is_code: bool = False) -> Ending:
         """Hand `letter` to the first provider that takes it. Raises StorageUnavailable."""
         couriers = self._couriers.get(channel, ())
         if not couriers:
-            return State.DEAD, f"no provider for {channel}", ""
+            return Ending(State.DEAD, f"no provider for {channel}")
         if channel != "phone":
             return self._try_all(couriers, letter)
+        return self._spend_and_try(couriers, letter, source, is_code=is_code)
+
+    def _spend_and_try(self, couriers: Sequence[Courier], letter: Letter, source: str, *, is_code: bool) -> Ending:
         try:
-            spent = self._budget.spend(letter.to, source)
+            spent = self._budget.spend(letter.to, source, is_code=is_code)
         except OverBudget as over:
-            return State.DROPPED, str(over), ""
+            return Ending(State.DROPPED, str(over))
         ending = self._try_all(couriers, letter)
-        if ending[0] is not State.SENT and not ending[1].startswith(Unsure.__name__):
+        if ending.state is not State.SENT and not ending.receipt and not ending.reason.startswith(Unsure.__name__):
             self._budget.give_back(spent)
         return ending
+
+    def _following(self, couriers: Sequence[Courier], claimed: Claimed, letter: Letter) -> Sequence[Courier]:
+        """Return who may try instead of the provider that took the message: nobody, once the telephone has it."""
+        places = [place for place, courier in enumerate(couriers) if courier.name == claimed.provider]
+        if not places:
+            return ()
+        try:
+            delivered = couriers[places[0]].delivered(claimed.receipt, letter)
+        except (Unreached, Unsure):
+            delivered = None
+        return () if delivered else couriers[places[0] + 1 :]
 
     def _try_all(self, couriers: Sequence[Courier], letter: Letter) -> Ending:
         now = time.monotonic()
         reasons, refused = [], 0
         for courier in sorted(couriers, key=lambda one: self._resting.get(one, 0.0) > now):
             try:
-                _within(MOST_SECONDS, courier, letter)
+                receipt = _within(MOST_SECONDS, courier, letter)
             except Unsure as unsure:
                 # It may be on its way: asking another provider would send it twice without a common key.
                 self._resting[courier] = now + _REST_SECONDS
-                return State.WAITING, f"{Unsure.__name__}: {unsure}", courier.name
+                return Ending(State.WAITING, f"{Unsure.__name__}: {unsure}", courier.name)
             except Unreached as unreached:
                 self._resting[courier] = now + _REST_SECONDS
                 reasons.append(f"{courier.name}: {unreached}")
@@ -125,26 +160,27 @@ class Messages:
                 refused += 1
                 reasons.append(f"{courier.name}: {never}")
             else:
-                return State.SENT, "", courier.name
-        return (State.DEAD if refused == len(couriers) else State.WAITING), "; ".join(reasons), ""
+                if receipt and courier is not couriers[-1]:
+                    return Ending(State.WAITING, "", courier.name, receipt)
+                return Ending(State.SENT, provider=courier.name)
+        return Ending(State.DEAD if refused == len(couriers) else State.WAITING, "; ".join(reasons))
 
 
-def _within(seconds: float, courier: Courier, letter: Letter) -> None:
+def _within(seconds: float, courier: Courier, letter: Letter) -> str:
     """Send, and stop waiting after `seconds`: time-outs of sockets begin anew with every byte that drips in."""
-    ended: list[BaseException | None] = []
+    ended: list[BaseException | str] = []
 
     def send() -> None:
         try:
-            courier.send(letter)
+            ended.append(courier.send(letter))
         except BaseException as error:
             ended.append(error)
-        else:
-            ended.append(None)
 
     thread = threading.Thread(target=send, name=f"sending by {courier.name}", daemon=True)
     thread.start()
     thread.join(seconds)
     if not ended:
         raise Unsure(f"no answer in {seconds:.0f} s")
-    if ended[0]:
+    if isinstance(ended[0], BaseException):
         raise ended[0]
+    return ended[0]

@@ -13,7 +13,7 @@ class Message(Model):
 
     `sealed` holds the recipient and what the words need, until the message is settled; then it is null. A message with
     a `code_id` is wanted while that code is open. `lease` names the claim that is sending it until `leased_until`.
-    `place` orders what waits: codes before notices.
+    `place` orders what waits: codes before notices. With a `receipt` a provider has it, and may yet say that it failed.
     """
 
     __tablename__ = "messages"

@@ -6,6 +6,9 @@ from enum import StrEnum
 LEASE = timedelta(minutes=4)
 """Longer than the longest attempt (`messaging.service.MOST_SECONDS` for each provider) and a minute of clock skew."""
 
+RECEIPT_WAIT = timedelta(seconds=45)
+"""So long a provider's receipt is waited for where another provider could try instead."""
+
 _WAITS = tuple(timedelta(seconds=seconds) for seconds in (5, 15, 45, 120, 300, 600, 1200, 2400))
 _LAST_WAIT = timedelta(hours=1)
 

@@ -12,10 +12,19 @@ from yaoshi.core.db import Database, Instant, Work, insert_into
 from yaoshi.core.secretbox import SecretBox, Unsealable
 from yaoshi.core.types import Caller, Clock
 from yaoshi.outbox.models import Message
-from yaoshi.outbox.policy import LEASE, State, due_again
+from yaoshi.outbox.policy import LEASE, RECEIPT_WAIT, State, due_again
 
 _PURPOSE = "messages"
 _PUT = insert_into(Message)
+_CLAIMED = (
+    Message.kind,
+    Message.sealed,
+    Message.useless_at,
+    Message.code_id,
+    Message.attempts,
+    Message.provider,
+    Message.receipt,
+)
 _COLUMNS = (
     Message.id,
     Message.kind,
@@ -50,14 +59,26 @@ class Parcel:
 class Claimed(NamedTuple):
     """A message that one worker sends; `parcel` is None when its seal was made with a secret that is not ours.
 
-    `source` is the counter key of the address that asked for it.
+    `source` is the counter key of the address that asked for it. With a `receipt` a `provider` took it before, and has
+    not said whether it arrived.
     """
 
     id: str
     lease: str
     attempts: int
     source: str
+    provider: str
+    receipt: str
     parcel: Parcel | None
+
+
+class Ending(NamedTuple):
+    """How an attempt ended: what becomes of the message, why, by which provider, and with which receipt to ask for."""
+
+    state: State
+    reason: str = ""
+    provider: str = ""
+    receipt: str = ""
 
 
 class Waiting(NamedTuple):
@@ -124,34 +145,52 @@ class Outbox:
                     leased_until=work.now + LEASE if own_time else func.now() + LEASE,
                     attempts=Message.attempts + 1,
                 )
-                .returning(Message.kind, Message.sealed, Message.useless_at, Message.code_id, Message.attempts)
+                .returning(*_CLAIMED)
             )
             row = work.db.execute(claimed).one()
         try:
             inner: dict[str, Any] = json.loads(self._box.unseal(_PURPOSE, row.sealed or b""))
         except Unsealable:
-            return Claimed(message_id, lease, row.attempts, "", None)
+            return Claimed(message_id, lease, row.attempts, "", row.provider, row.receipt, None)
         source = inner.pop("source")
         parcel = Parcel(row.kind, channel, **inner, useless_at=row.useless_at, code_id=row.code_id)
-        return Claimed(message_id, lease, row.attempts, source, parcel)
+        return Claimed(message_id, lease, row.attempts, source, row.provider, row.receipt, parcel)
 
-    def settle(self, caller: Caller, claimed: Claimed, state: State, *, reason: str = "", provider: str = "") -> bool:
+    def settle(self, caller: Caller, claimed: Claimed, ending: Ending) -> bool:
         """Say how an attempt ended; a message that goes on waiting is due again later, or dropped if too late.
 
-        Return whether the claim still held. What is settled keeps no recipient and no words, unless it is dead: the
-        operator may try it again.
+        With a receipt it waits for that, and counts as sent if that is not in time. What is settled keeps no recipient
+        and no words, unless it is dead: the operator may try it again. Return whether the claim still held.
         """
+        state, reason, provider, receipt = ending
         with self._db.write(caller) as work:
-            change: dict[str, Any] = {"lease": None, "leased_until": None, "reason": reason[:80], "provider": provider}
+            change: dict[str, Any] = {"reason": reason[:80], "provider": provider, "receipt": receipt[:80]}
+            change |= {"lease": None, "leased_until": None}
             if state is State.WAITING:
-                due_at = due_again(claimed.attempts, work.now, random.fraction())
-                change["due_at"] = due_at
+                again = due_again(claimed.attempts, work.now, random.fraction())
+                due_at = change["due_at"] = work.now + RECEIPT_WAIT if receipt else again
                 if claimed.parcel is None or due_at >= claimed.parcel.useless_at:
-                    state = State.DROPPED
+                    state = State.SENT if receipt else State.DROPPED
             if state in (State.SENT, State.DROPPED):
                 change["sealed"] = None
             held = update(Message).where(Message.id == claimed.id, Message.lease == claimed.lease)
             return work.db.execute(held.values(state=state.value, **change)).rowcount == 1
+
+    def receive(self, caller: Caller, message_id: str, *, delivered: bool) -> bool:
+        """Take the receipt of a message that waits for one; return whether there was such a message.
+
+        What was not delivered is due at once, for the next provider.
+        """
+        with self._db.write(caller) as work:
+            waiting = update(Message).where(
+                Message.id == message_id,
+                Message.state == State.WAITING.value,
+                Message.receipt != "",
+                Message.lease.is_(None),
+            )
+            sent: dict[str, Any] = {"state": State.SENT.value, "sealed": None}
+            change = sent if delivered else {"due_at": work.now}
+            return work.db.execute(waiting.values(**change)).rowcount == 1
 
     def listing(self, state: str | None, most: int) -> list[Waiting]:
         """Return messages, the newest first."""

@@ -7,8 +7,7 @@ import structlog
 
 from yaoshi.core.errors import Problem
 from yaoshi.core.types import Caller
-from yaoshi.outbox.policy import State
-from yaoshi.outbox.service import Claimed, Outbox
+from yaoshi.outbox.service import Claimed, Ending, Outbox
 
 CHANNELS = ("email", "phone")
 SENDERS = 4
@@ -22,7 +21,7 @@ class Worker:
     `deliver` tries one message once and says how that ended; it may be slow, and is never called inside a write.
     """
 
-    def __init__(self, outbox: Outbox, deliver: Callable[[Claimed], tuple[State, str, str]]) -> None:
+    def __init__(self, outbox: Outbox, deliver: Callable[[Claimed], Ending]) -> None:
         self._outbox, self._deliver = outbox, deliver
         self._stop = threading.Event()
         self._threads: list[threading.Thread] = []
@@ -58,8 +57,7 @@ class Worker:
         claimed = self._outbox.claim(WORKER, channel)
         if claimed is None:
             return False
-        state, reason, provider = self._deliver(claimed)
-        self._outbox.settle(WORKER, claimed, state, reason=reason, provider=provider)
+        self._outbox.settle(WORKER, claimed, self._deliver(claimed))
         return True
 
     def _keep_sending(self, channel: str) -> None:

@@ -7,11 +7,11 @@ from pydantic import BaseModel, Field, SerializerFunctionWrapHandler, model_seri
 
 from yaoshi.accounts.queries import Principal
 from yaoshi.accounts.schemas import Rfc3339
-from yaoshi.core.errors import InvalidRequest, Kind, Problem
+from yaoshi.core.errors import InvalidRequest, Kind, NotOffered, Problem
 from yaoshi.core.phrases import Phrase
 from yaoshi.core.types import Caller
 from yaoshi.limits.service import TooManyAttempts
-from yaoshi.sessions.service import NotOffered, SessionIsOver, Sessions, Tokens, UnknownClient
+from yaoshi.sessions.service import SessionIsOver, Sessions, Tokens, UnknownClient
 from yaoshi.web.bodies import PartB, Secret
 from yaoshi.web.cookies import CrossSite, cookie_way
 from yaoshi.web.endpoint import Routes, public, signed_in, use

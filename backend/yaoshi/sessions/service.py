@@ -12,7 +12,7 @@ from yaoshi.accounts.notices import Notice, Notices
 from yaoshi.accounts.queries import Principal, Profile
 from yaoshi.core import random
 from yaoshi.core.db import Database, Prepared, Work, insert_into, stored_instant
-from yaoshi.core.errors import Kind, Problem
+from yaoshi.core.errors import Kind, NotOffered, Problem
 from yaoshi.core.phrases import Phrase
 from yaoshi.core.together import Together
 from yaoshi.core.types import Caller, Clock
@@ -61,13 +61,6 @@ class UnknownClient(Problem):
     kind, code = Kind.UNAUTHENTICATED, "invalid_client"
     phrase = Phrase("The service credential is wrong.", "服务凭据无效。")
     challenge = 'Basic realm="introspection"'
-
-
-class NotOffered(Problem):
-    """The operator has not opened this door."""
-
-    kind, code = Kind.NOT_FOUND, "not_offered"
-    phrase = Phrase("This is not offered here.", "本服务未开放此功能。")
 
 
 @dataclass(frozen=True, slots=True)

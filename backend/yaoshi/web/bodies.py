@@ -77,7 +77,7 @@ def read_body(request: Request, form: type[Form]) -> Form:
     _check_transport(request, form.media)
     read = _strict_json if form.media == JSON else _strict_form
     try:
-        return form.model_validate(read(request.get_data(cache=False)))
+        return form.model_validate(read(request.get_data()))
     except ValidationError as error:
         raise InvalidRequest([fault for one in error.errors(include_url=False) for fault in _faults(one)]) from None
 

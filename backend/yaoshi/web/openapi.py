@@ -70,7 +70,7 @@ def _operation(contract: Contract, refs: Any) -> dict[str, Any]:
             {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
             for name in re.findall(r"<(?:\w+:)?(\w+)>", contract.path)
         ],
-        "security": [] if contract.guard is public else [{"bearer": []}],
+        "security": [{"bearer": []}] if _takes_bearer(contract) else [],
         "responses": {
             str(contract.status): {
                 "description": "Success",
@@ -88,6 +88,10 @@ def _operation(contract: Contract, refs: Any) -> dict[str, Any]:
     return operation
 
 
+def _takes_bearer(contract: Contract) -> bool:
+    return contract.guard is not public and all(refusal.challenge == "Bearer" for refusal in contract.refuses)
+
+
 def _refusals(contract: Contract, schema: Any) -> dict[str, Any]:
     codes: dict[int, list[str]] = {}
     for refusal in contract.refuses:
@@ -97,7 +101,7 @@ def _refusals(contract: Contract, schema: Any) -> dict[str, Any]:
     codes.setdefault(STATUS[Kind.UNAVAILABLE], []).append("storage_unavailable")
     codes.setdefault(STATUS[Kind.FORBIDDEN], []).append("development_only")
     codes.setdefault(STATUS[Kind.REJECTED], []).append(TRANSPORT[400][0])
-    if contract.guard is not public:
+    if _takes_bearer(contract):
         codes.setdefault(STATUS[Kind.UNAUTHENTICATED], []).append("unauthenticated")
     return {str(status): _refusal(status, names, schema) for status, names in sorted(codes.items())}
 

@@ -5,22 +5,26 @@ Source: https://help.aliyun.com/zh/sdk/product-overview/v3-request-structure-and
 
 import hmac
 import json
+from datetime import timedelta, timezone
 from hashlib import sha256
+from typing import Any
 from urllib.parse import quote, urlsplit
 
 from yaoshi.core import random
 from yaoshi.core.types import Clock
 from yaoshi.messaging.letters import Letter
-from yaoshi.messaging.providers.courier import Refused, Unreached
-from yaoshi.messaging.providers.http import member, post
+from yaoshi.messaging.providers.courier import Courier, Refused, Unreached
+from yaoshi.messaging.providers.http import ask, member, post
 from yaoshi.messaging.providers.templates import Templates
 
 ENDPOINT = "https://dysmsapi.aliyuncs.com"
 _NEVER = ("isv.MOBILE_NUMBER_ILLEGAL", "isv.MOBILE_COUNT_OVER_LIMIT", "isv.BLACK_KEY_CONTROL_LIMIT")
+_FAILED, _DELIVERED = 2, 3
+_BEIJING = timezone(timedelta(hours=8))
 _EMPTY = sha256(b"").hexdigest()
 
 
-class Aliyun:
+class Aliyun(Courier):
     """Sends approved templates with named parameters."""
 
     name = "aliyun"
@@ -31,23 +35,42 @@ class Aliyun:
         self._clock, self._key, self._sign_name = clock, key, sign_name
         self._templates, self._endpoint = templates, endpoint
 
-    def send(self, letter: Letter) -> None:
+    def carries(self, kind: str) -> bool:
+        """Return whether there is an approved template for this kind of message."""
+        return self._templates.has(kind)
+
+    def send(self, letter: Letter) -> str:
         """Hand over `letter`. Raises Unreached, Unsure, Refused."""
         template = self._templates.of(letter)
         query = {
-            "PhoneNumbers": letter.to.removeprefix("+86").removeprefix("+"),
+            "PhoneNumbers": _number(letter),
             "SignName": self._sign_name,
             "TemplateCode": template.id,
             "TemplateParam": json.dumps(dict(template.values(letter)), ensure_ascii=False),
             "OutId": letter.key,
         }
-        text = "&".join(f"{quote(name, safe='')}={quote(query[name], safe='~')}" for name in sorted(query))
-        status, answer = post(f"{self._endpoint}/?{text}", headers=self._headers("SendSms", text), body=b"")
+        status, answer = self._call("SendSms", query)
         code = member(answer, "Code")
         if code == "OK":
-            return
+            return str(member(answer, "BizId") or "")
         # Its own words may repeat the number; the code alone is kept.
         raise (Refused if code in _NEVER else Unreached)(f"HTTP {status} {code}"[:80])
+
+    def greet(self) -> None:
+        """Reach the service; whether it takes the key shows when a message is sent. Raises Unreached, Unsure."""
+        ask("GET", self._endpoint + "/", headers={})
+
+    def delivered(self, receipt: str, letter: Letter) -> bool | None:
+        """Ask for the receipt. Raises Unreached, Unsure."""
+        day = self._clock.now().astimezone(_BEIJING).strftime("%Y%m%d")
+        query = {"PhoneNumber": _number(letter), "BizId": receipt, "SendDate": day, "PageSize": "10"}
+        _, answer = self._call("QuerySendDetails", query | {"CurrentPage": "1"})
+        status = member(answer, "SmsSendDetailDTOs", "SmsSendDetailDTO", 0, "SendStatus")
+        return {_FAILED: False, _DELIVERED: True}.get(status)
+
+    def _call(self, action: str, query: dict[str, str]) -> tuple[int, Any]:
+        text = "&".join(f"{quote(name, safe='')}={quote(query[name], safe='~')}" for name in sorted(query))
+        return post(f"{self._endpoint}/?{text}", headers=self._headers(action, text), body=b"")
 
     def _headers(self, action: str, query: str) -> dict[str, str]:
         headers = {
@@ -59,6 +82,10 @@ class Aliyun:
             "x-acs-version": "2017-05-25",
         }
         return headers | {"authorization": authorization(self._key, query, headers)}
+
+
+def _number(letter: Letter) -> str:
+    return letter.to.removeprefix("+86").removeprefix("+")
 
 
 def authorization(key: tuple[str, str], query: str, headers: dict[str, str]) -> str:

@@ -1,12 +1,14 @@
 """What every provider does, and the three ways in which it can fail."""
 
 import sys
-from typing import Protocol
+from abc import ABC, abstractmethod
+from collections import deque
 
 from yaoshi.messaging.letters import Letter
 
 CONNECT_SECONDS = 5.0
 ANSWER_SECONDS = 10.0
+MOST_SHOWN = 50
 
 
 class Unreached(Exception):
@@ -21,24 +23,50 @@ class Refused(Exception):
     """The provider will never take this message, as it says."""
 
 
-class Courier(Protocol):
+class Courier(ABC):
     """A provider. `name` is what the operator calls it."""
 
     name: str
 
-    def send(self, letter: Letter) -> None:
-        """Hand over `letter`. Raises Unreached, Unsure, Refused, each with a reason that holds no secret."""
-        ...
+    def carries(self, kind: str) -> bool:
+        """Return whether messages of this kind can go by this provider."""
+        return True
+
+    @abstractmethod
+    def send(self, letter: Letter) -> str:
+        """Hand over `letter`; return the number of its receipt, empty where the provider gives none.
+
+        Raises Unreached, Unsure, Refused, each with a reason that holds no secret.
+        """
+
+    def delivered(self, receipt: str, letter: Letter) -> bool | None:
+        """Return whether the telephone has what `send` gave this receipt for; None while nobody knows.
+
+        Raises what `send` raises.
+        """
+        return None
+
+    @abstractmethod
+    def greet(self) -> None:
+        """Reach the provider and send nothing. Raises Unreached, Unsure."""
 
 
-class Console:
-    """Writes messages to the developer's own screen: in development alone, since it shows codes."""
+class Console(Courier):
+    """Writes messages to the developer's own screen, and keeps the last of them: in development alone."""
 
     name = "console"
 
-    def send(self, letter: Letter) -> None:
+    def __init__(self) -> None:
+        self.shown: deque[Letter] = deque(maxlen=MOST_SHOWN)
+
+    def send(self, letter: Letter) -> str:
         """Show `letter`, in one write, so that the lines of several messages do not mix."""
+        self.shown.appendleft(letter)
         words = letter.text if "@" in letter.to else letter.sms
         shown = "".join(f"  | {line}\n" for line in words.strip().splitlines())
         sys.stderr.write(f"message to {letter.to} ({letter.kind}, {letter.language})\n{shown}")
         sys.stderr.flush()
+        return ""
+
+    def greet(self) -> None:
+        """Do nothing: the screen is there."""

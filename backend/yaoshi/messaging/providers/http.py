@@ -11,13 +11,21 @@ _MOST_NBYTES = 64 * 1024
 
 
 def post(url: str, *, headers: dict[str, str], body: bytes, auth: tuple[str, str] | None = None) -> tuple[int, Any]:
-    """Return the status and the JSON of the answer to one POST; None for an answer that is not JSON.
+    """Return the status and the JSON of the answer to one POST; None for an answer that is not JSON."""
+    return ask("POST", url, headers=headers, body=body, auth=auth)
+
+
+def ask(
+    method: str, url: str, *, headers: dict[str, str], body: bytes = b"", auth: tuple[str, str] | None = None
+) -> tuple[int, Any]:
+    """Return the status and the JSON of the answer to one request; None for an answer that is not JSON.
 
     Redirects are not followed: they would carry the code to another host. Raises Unreached when the gateway surely has
     not worked on it (no connection, 429, 503), Unsure when it may have (no answer in time, half of one, 5xx).
     """
     try:
-        answer = requests.post(
+        answer = requests.request(
+            method,
             url,
             data=body,
             headers=headers,

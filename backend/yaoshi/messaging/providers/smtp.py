@@ -13,7 +13,7 @@ from email.utils import formatdate, parseaddr
 from urllib.parse import unquote, urlsplit
 
 from yaoshi.messaging.letters import Letter
-from yaoshi.messaging.providers.courier import ANSWER_SECONDS, Refused, Unreached, Unsure
+from yaoshi.messaging.providers.courier import ANSWER_SECONDS, Courier, Refused, Unreached, Unsure
 
 _IDLE_SECONDS = 20.0
 _MOST_MESSAGES = 50
@@ -32,7 +32,7 @@ class _Connection:
         return self.messages < _MOST_MESSAGES and time.monotonic() - self.used_at < _IDLE_SECONDS
 
 
-class Smtp:
+class Smtp(Courier):
     """One server: `smtps://user:password@host:465`, or `smtp://…:587`, which must offer STARTTLS.
 
     Only a server on this machine may be spoken to in clear. Source: RFC 8314 §3.
@@ -50,7 +50,7 @@ class Smtp:
         self._idle: list[_Connection] = []
         self._turn = threading.Lock()
 
-    def send(self, letter: Letter) -> None:
+    def send(self, letter: Letter) -> str:
         """Hand over `letter`. Raises Unreached, Unsure, Refused."""
         mail = self._mail(letter)
         with self._connection() as connection:
@@ -73,6 +73,7 @@ class Smtp:
             if code != 250:
                 raise (Refused if code >= 500 else Unreached)(_told(code, said))
             connection.messages += 1
+        return ""
 
     def greet(self) -> None:
         """Connect, secure and sign in, and send nothing. Raises Unreached."""

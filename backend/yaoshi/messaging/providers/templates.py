@@ -39,6 +39,10 @@ class Templates(dict[tuple[str, str], Template]):
             read[entry[1], entry[2]] = Template(entry[3], tuple((first, second or first) for first, _, second in names))
         return read
 
+    def has(self, kind: str) -> bool:
+        """Return whether there is a template of this message in any language."""
+        return any(name == kind for name, _ in self)
+
     def of(self, letter: Letter) -> Template:
         """Return the template of a message, in its language or in the other one. Raises Refused where there is none."""
         for language in (letter.language, "zh-CN", "en"):

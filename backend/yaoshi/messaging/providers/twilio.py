@@ -1,20 +1,16 @@
-"""SMS by Twilio, and by anything that takes a signed POST."""
+"""SMS by Twilio."""
 
-import base64
-import hmac
-import json
 from urllib.parse import urlencode
 
-from yaoshi.core.types import Clock
 from yaoshi.messaging.letters import Letter
-from yaoshi.messaging.providers.courier import Refused, Unreached
-from yaoshi.messaging.providers.http import member, post
+from yaoshi.messaging.providers.courier import Courier, Refused, Unreached
+from yaoshi.messaging.providers.http import ask, member, post
 
 ENDPOINT = "https://api.twilio.com"
 _NEVER = (21211, 21214, 21408, 21610, 21614)
 
 
-class Twilio:
+class Twilio(Courier):
     """Sends our own words. `sender` is a number, or a messaging service (`MG…`)."""
 
     name = "twilio"
@@ -22,7 +18,7 @@ class Twilio:
     def __init__(self, account: tuple[str, str], sender: str, endpoint: str = ENDPOINT) -> None:
         self._account, self._sender, self._endpoint = account, sender, endpoint
 
-    def send(self, letter: Letter) -> None:
+    def send(self, letter: Letter) -> str:
         """Hand over `letter`. Raises Unreached, Unsure, Refused."""
         kind = "MessagingServiceSid" if self._sender.startswith("MG") else "From"
         body = urlencode({"To": letter.to, kind: self._sender, "Body": letter.sms}).encode()
@@ -33,35 +29,16 @@ class Twilio:
             auth=self._account,
         )
         if status == 201:
-            return
+            return str(member(answer, "sid") or "")
         code = member(answer, "code")
         raise (Refused if code in _NEVER else Unreached)(f"HTTP {status} {code}")
 
+    def greet(self) -> None:
+        """Reach the service; whether it takes the key shows when a message is sent. Raises Unreached, Unsure."""
+        ask("GET", self._endpoint + "/", headers={})
 
-class Webhook:
-    """Posts the message as JSON to a service of the operator's, signed as Standard Webhooks has it.
-
-    `webhook-signature` is `v1,` and the base64 of HMAC-SHA256 over `id.timestamp.body`; the id is the idempotency key.
-    Source: https://www.standardwebhooks.com
-    """
-
-    name = "webhook"
-
-    def __init__(self, clock: Clock, url: str, secret: str) -> None:
-        self._clock, self._url, self._secret = clock, url, secret
-
-    def send(self, letter: Letter) -> None:
-        """Hand over `letter`. Raises Unreached, Unsure, Refused."""
-        told = {"id": letter.key, "kind": letter.kind, "language": letter.language, "to": letter.to}
-        body = json.dumps(told | {"text": letter.sms, "values": letter.values}).encode()
-        at = str(int(self._clock.now().timestamp()))
-        signature = hmac.digest(self._secret.encode(), f"{letter.key}.{at}.".encode() + body, "sha256")
-        headers = {
-            "Content-Type": "application/json",
-            "webhook-id": letter.key,
-            "webhook-timestamp": at,
-            "webhook-signature": f"v1,{base64.b64encode(signature).decode()}",
-        }
-        status, _ = post(self._url, headers=headers, body=body)
-        if not 200 <= status < 300:
-            raise (Refused if status in (400, 404, 410, 422) else Unreached)(f"HTTP {status}")
+    def delivered(self, receipt: str, letter: Letter) -> bool | None:
+        """Ask for the receipt. Raises Unreached, Unsure."""
+        address = f"{self._endpoint}/2010-04-01/Accounts/{self._account[0]}/Messages/{receipt}.json"
+        _, answer = ask("GET", address, headers={}, auth=self._account)
+        return {"delivered": True, "undelivered": False, "failed": False}.get(str(member(answer, "status")))
