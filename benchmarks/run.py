@@ -11,6 +11,7 @@ import os
 import secrets
 import shutil
 import socket
+import sqlite3
 import statistics
 import subprocess
 import sys
@@ -75,6 +76,29 @@ print(count / (time.perf_counter() - began))
 """
 
 
+MAILS = 10_000
+MESSAGES = """
+import sys
+from datetime import timedelta
+from yaoshi.bootstrap import OPERATOR, build
+from yaoshi.outbox.service import Parcel
+from yaoshi.settings import load
+house = build(load()[0])
+with house.db.write(OPERATOR) as work:
+    for number in range(int(sys.argv[1])):
+        to, until = f"user{number}@example.com", work.now + timedelta(hours=24)
+        house.outbox.put(work, Parcel("test", "email", to, "en", {}, until))
+house.close()
+"""
+SINK = """
+import sys, time
+from aiosmtpd.controller import Controller
+from aiosmtpd.handlers import Sink
+Controller(Sink(), "127.0.0.1", int(sys.argv[1])).start()
+while True: time.sleep(60)
+"""
+
+
 @dataclass
 class Running:
     """A server process on a port, pinned to cores."""
@@ -101,6 +125,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="yaoshi-bench-") as folder:
         place = Path(folder)
         results = [*measure_me(place, arguments), measure_refresh(place, arguments), *measure_hashing(place, arguments)]
+        results += measure_drain(place, arguments)
     results.append(measure_start())
     for result in results:
         print("{what:<34} {ours:>10} {theirs:>12} {ratio:>7}   must {must}, aim {aim}".format(**result))
@@ -181,6 +206,39 @@ def measure_hashing(folder: Path, arguments: argparse.Namespace) -> list[dict[st
     return [
         row("login / bare verifications", middle["login"], middle["bare verify"], "≥ 0.85", "0.95", spread["login"]),
         row("register / bare hashes", middle["register"], middle["bare hash"], "-", "-", spread["register"]),
+    ]
+
+
+def measure_drain(folder: Path, arguments: argparse.Namespace) -> list[dict[str, object]]:
+    """Compare the p99 of `me` while a worker drains a long queue of mails with that of the quiet server."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        sink_port = probe.getsockname()[1]
+    mail = {"YAOSHI_SMTP_URL": f"smtp://127.0.0.1:{sink_port}", "YAOSHI_MAIL_FROM": "bench@example.com"}
+    extra = mail | {"JWT_SECRET_KEY": secrets.token_urlsafe(48), "YAOSHI_EMBEDDED_WORKER": "false"}
+    environment = installation(folder / "drain", extra)
+    tokens = seed(folder / "drain", environment)
+    sink = subprocess.Popen([sys.executable, "-c", SINK, str(sink_port)])
+    server = start(yaoshi_command, environment, "0")
+    quiet = statistics.median(p99(server.port, tokens, arguments.seconds) for _ in range(3))
+    subprocess.run([sys.executable, "-c", MESSAGES, str(MAILS)], cwd=BACKEND, env=environment, check=True)
+    began = time.perf_counter()
+    worker = subprocess.Popen(
+        [sys.executable, "-m", "yaoshi.cli.main", "worker"], cwd=BACKEND, env=environment, stderr=subprocess.DEVNULL
+    )
+    busy = statistics.median(p99(server.port, tokens, arguments.seconds) for _ in range(3))
+    database = sqlite3.connect(folder / "drain" / "yaoshi.db")
+    while database.execute("SELECT 1 FROM messages WHERE state = 'waiting' LIMIT 1").fetchone():
+        time.sleep(0.1)
+    took = time.perf_counter() - began
+    database.close()
+    for process in (worker, sink):
+        process.terminate()
+        process.wait(30)
+    server.stop()
+    return [
+        row("p99 of me, ms: draining / quiet", busy, quiet, "-", "-", ""),
+        row(f"mails a second, {MAILS} waiting", MAILS / took, 1, "-", "-", ""),
     ]
 
 
@@ -279,6 +337,16 @@ def wrk(port: int, tokens: Path, seconds: int) -> float:
     """Return requests a second of `me`."""
     pin = ["taskset", "-c", "1"] if CORES > 1 and shutil.which("taskset") else []
     return spoken([*pin, "wrk", "-c16"], "tokens.lua", port, seconds, tokens)
+
+
+def p99(port: int, tokens: Path, seconds: int) -> float:
+    """Return the 99th percentile of the answer times of `me` on four connections, in ms."""
+    words = ["wrk", "-c4", "-t1", f"-d{seconds}s", "--latency", "-s", HERE / "tokens.lua", f"http://127.0.0.1:{port}"]
+    command = [str(word) for word in (*words, "--", tokens)]
+    said = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    told = said.split("99%")[1].split()[0]
+    unit = next(unit for unit in ("us", "ms", "s") if told.endswith(unit))
+    return float(told.removesuffix(unit)) * {"us": 0.001, "ms": 1, "s": 1000}[unit]
 
 
 def spoken(command: list[object], script: str, port: int, seconds: int, *arguments: object) -> float:

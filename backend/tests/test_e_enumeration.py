@@ -20,6 +20,7 @@ RESET_CLASSES: dict[str, dict[str, str]] = {
     "channel-not-bound": {"identifier": "ben", "channel": "phone", "contact": "13900139000"},
     "disabled": {"identifier": "dis", "contact": "dis@example.com"},
     "throttled": {"identifier": "thr", "contact": "thr@example.com"},
+    "powerless-contact": {"identifier": "low", "channel": "phone", "contact": "13700137000"},
     "not-even-a-contact": {"identifier": "ana", "contact": "???"},
 }
 LOGIN_CLASSES = {
@@ -35,16 +36,17 @@ LOGIN_CLASSES = {
 }
 
 
-@pytest.fixture
-def peopled(make_world: Callable[..., World]) -> World:
-    world = make_world(
-        "production", limit_reset_address="1000/hour", limit_register_address="100/hour", resend_seconds=0
-    )
+@pytest.fixture(params=[{}, {"sign_in_by_code": True, "contact_verification": "required"}], ids=["plain", "all-on"])
+def peopled(make_world: Callable[..., World], request: pytest.FixtureRequest) -> World:
+    above = {"limit_reset_address": "1000/hour", "limit_register_address": "100/hour", "resend_seconds": 0}
+    world = make_world("production", **above, **request.param)
     world.register("ana", phone="13800138000")
     for name in ("ben", "dis", "thr", "nohash"):
         world.register(name)
+    world.register("low", phone="13700137000")
     with world.house.db.write(OPERATOR) as work:
         world.house.accounts.disable(work, 3)
+        world.house.accounts.prove(work, 6, "email", alone=True)
         world.house.passwords.replace(work, 5, "pbkdf2:sha256:260000$cut")
     for _ in range(5):
         ask(world, "throttled")
@@ -125,7 +127,7 @@ def test_e02_decoys_are_drawn_from_the_mix_of_schemes_in_use(peopled: World) -> 
     peopled.house.passwords.learn_mix()
     drawn = [peopled.house.passwords._decoy(f"name{number}") for number in range(300)]
     share = sum(decoy.startswith("pbkdf2:sha256:1000$") for decoy in drawn) / 300
-    assert 0.35 < share < 0.65  # two of the four usable hashes
+    assert 0.25 < share < 0.55  # two of the five usable hashes
     assert len({peopled.house.passwords._decoy("ghost") for _ in range(10)}) == 1
 
 

@@ -738,8 +738,19 @@ def test_pages_ask_for_the_rules(
             },
             "YAOSHI_SMS_DAILY_MAX",
         ),
+        ({"YAOSHI_SMS_WEBHOOK_SECRET": "short"}, "YAOSHI_SMS_WEBHOOK_SECRET is shorter"),
+        (
+            {
+                "YAOSHI_SMS_PROVIDERS": "webhook",
+                "YAOSHI_SMS_WEBHOOK_URL": "https://x.example",
+                "YAOSHI_SMS_WEBHOOK_SECRET": SECRET,
+                "YAOSHI_SMS_DAILY_MAX": "9",
+                "YAOSHI_SMS_COUNTRIES": " ",
+            },
+            "YAOSHI_SMS_COUNTRIES must be set",
+        ),
     ],
-    ids=["keys", "unknown", "sender", "scheme", "templates", "clear-text", "S09-cap"],
+    ids=["keys", "unknown", "sender", "scheme", "templates", "clear-text", "S09-cap", "S09-webhook", "S09-countries"],
 )
 def test_s09_a_half_set_provider_is_refused_by_name(
     monkeypatch: pytest.MonkeyPatch, environment: dict[str, str], named: str

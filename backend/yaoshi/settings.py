@@ -190,6 +190,7 @@ def _refuse_weak_secrets(settings: Settings) -> None:
             f"{make}, or leave it out: the server then makes its own key",
         ),
         ("YAOSHI_INTROSPECTION_CREDENTIALS (name:secret)", services, make),
+        ("YAOSHI_SMS_WEBHOOK_SECRET", filter(None, [settings.sms_webhook_secret]), make),
     )
     for name, secrets, way_out in judged:
         for reason in filter(None, map(weakness, secrets)):

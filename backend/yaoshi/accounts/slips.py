@@ -5,7 +5,7 @@ a new password, has used up every other.
 """
 
 import re
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 from yaoshi.accounts import queries
 from yaoshi.accounts.queries import Account
@@ -32,7 +32,7 @@ class Slips:
     def read(self, purpose: str, text: str) -> Account | None:
         """Return the active account that a slip of ours is about while it holds; None for anything else."""
         shaped = _SHAPE.fullmatch(text[:200])
-        if not shaped or datetime.fromtimestamp(int(shaped[2]), UTC) <= self._clock.now():
+        if not shaped or int(shaped[2]) <= self._clock.now().timestamp():
             return None
         with self._db.read() as db:
             account = queries.by_id(db, int(shaped[1]))

@@ -3,10 +3,14 @@
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future
+from contextlib import suppress
 from datetime import datetime
-from typing import Protocol
+from functools import partial
+from typing import Protocol, TypeVar
 
 from yaoshi.core.db import Work
+from yaoshi.core.errors import StorageUnavailable
 from yaoshi.core.types import Clock
 from yaoshi.messaging.budget import Budget, OverBudget
 from yaoshi.messaging.letters import Letter, Letters, Unwritable
@@ -16,6 +20,7 @@ from yaoshi.outbox.service import Claimed, Ending, Outbox, Parcel
 
 MOST_SECONDS = 30.0
 _REST_SECONDS = 15.0
+T = TypeVar("T")
 
 
 class Promised(Protocol):
@@ -89,7 +94,8 @@ class Messages:
     def proved(self, channel: str, to: str) -> None:
         """Say that a code which went to this address was typed in. Never called inside a write."""
         if channel == "phone":
-            self._budget.proved(to)
+            with suppress(StorageUnavailable):  # what the code opened is done, and must not look undone
+                self._budget.proved(to)
 
     def deliver(self, claimed: Claimed) -> Ending:
         """Try to deliver a message once; at most `MOST_SECONDS` for each provider. Raises StorageUnavailable."""
@@ -106,12 +112,14 @@ class Messages:
         except Unwritable as broken:
             return Ending(State.DEAD, str(broken))
         couriers = self._couriers.get(parcel.channel, ())
+        is_code = parcel.code_id is not None
         if not claimed.receipt:
-            return self.send(parcel.channel, letter, claimed.source, is_code=parcel.code_id is not None)
+            return self.send(parcel.channel, letter, claimed.source, is_code=is_code)
         following = self._following(couriers, claimed, letter)
-        ending = self._spend_and_try(following, letter, claimed.source, is_code=True) if following else None
+        ending = self._spend_and_try(following, letter, claimed.source, is_code=is_code) if following else None
         # What a provider took counts as sent, even where its receipt did not come and nobody else could help.
-        return ending if ending and ending.state is State.SENT else Ending(State.SENT, provider=claimed.provider)
+        taken = ending and (ending.state is State.SENT or ending.receipt)
+        return ending if ending and taken else Ending(State.SENT, provider=claimed.provider)
 
     def send(self, channel: str, letter: Letter, source: str, *, is_code: bool = False) -> Ending:
         """Hand `letter` to the first provider that takes it. Raises StorageUnavailable."""
@@ -138,7 +146,8 @@ class Messages:
         if not places:
             return ()
         try:
-            delivered = couriers[places[0]].delivered(claimed.receipt, letter)
+            courier = couriers[places[0]]
+            delivered = _within(MOST_SECONDS, lambda: courier.delivered(claimed.receipt, letter))
         except (Unreached, Unsure):
             delivered = None
         return () if delivered else couriers[places[0] + 1 :]
@@ -148,7 +157,7 @@ class Messages:
         reasons, refused = [], 0
         for courier in sorted(couriers, key=lambda one: self._resting.get(one, 0.0) > now):
             try:
-                receipt = _within(MOST_SECONDS, courier, letter)
+                receipt = _within(MOST_SECONDS, partial(courier.send, letter))
             except Unsure as unsure:
                 # It may be on its way: asking another provider would send it twice without a common key.
                 self._resting[courier] = now + _REST_SECONDS
@@ -166,21 +175,23 @@ class Messages:
         return Ending(State.DEAD if refused == len(couriers) else State.WAITING, "; ".join(reasons))
 
 
-def _within(seconds: float, courier: Courier, letter: Letter) -> str:
-    """Send, and stop waiting after `seconds`: time-outs of sockets begin anew with every byte that drips in."""
-    ended: list[BaseException | str] = []
+def _within(seconds: float, act: Callable[[], T]) -> T:
+    """Speak to a provider, and stop waiting after `seconds`: time-outs of sockets begin anew with every byte.
 
-    def send() -> None:
+    Raises Unsure then, and whatever `act` raises.
+    """
+    done: Future[T] = Future()
+
+    def run() -> None:
         try:
-            ended.append(courier.send(letter))
+            done.set_result(act())
         except BaseException as error:
-            ended.append(error)
+            done.set_exception(error)
 
-    thread = threading.Thread(target=send, name=f"sending by {courier.name}", daemon=True)
-    thread.start()
-    thread.join(seconds)
-    if not ended:
-        raise Unsure(f"no answer in {seconds:.0f} s")
-    if isinstance(ended[0], BaseException):
-        raise ended[0]
-    return ended[0]
+    threading.Thread(target=run, name="speaking to a provider", daemon=True).start()
+    try:
+        return done.result(seconds)
+    except TimeoutError as error:
+        if done.done():
+            raise
+        raise Unsure(f"no answer in {seconds:.0f} s") from error

@@ -158,7 +158,7 @@ class MessagingSettings(Group):
         }
         names = [name for provider in self.sms_providers for name in needed[provider]]
         names += ["mail_from"] if self.smtp_url else []
-        names += ["sms_daily_max"] if self.sms_providers else []
+        names += ["sms_daily_max", "sms_countries"] if self.sms_providers else []
         return [f"YAOSHI_{name.upper()}" for name in names if not getattr(self, name)]
 
     def sms_most(self) -> int:
