@@ -25,6 +25,11 @@ VENV = ROOT / ".venv"
 STAMP = VENV / ".stamp"
 LOCK = ROOT / ".venv.lock"
 LOCKS = (BACKEND / "requirements.txt", BACKEND / "requirements-dev.txt")
+FRONTEND, CLIENT = ROOT / "frontend", ROOT / "client"
+PAGE_SOURCES = (FRONTEND / "src", FRONTEND / "public", CLIENT / "src")
+NPM_LOCKS = (FRONTEND / "package-lock.json", FRONTEND / "vite.config.ts", FRONTEND / "index.html")
+PAGES_STAMP = FRONTEND / "node_modules" / ".built"
+LEAST_NODE = (20, 19)
 SCRIPTS = VENV / ("Scripts" if os.name == "nt" else "bin")
 EXE = ".exe" if os.name == "nt" else ""
 PYTHON = SCRIPTS / ("python" + EXE)
@@ -34,7 +39,8 @@ DEBIAN = ("postgresql", "wrk", "chromium", "fonts-noto-cjk", "nodejs", "npm")
 LINTED = ("dev.py", "backend", "benchmarks", "examples")
 
 TIERS = {
-    "fast": "not attacks and not postgres and not timing",
+    "fast": "not attacks and not postgres and not timing and not pages",
+    "pages": "pages",
     "attacks": "attacks and not postgres",
     "postgres": "postgres",
     "timing": "timing",
@@ -65,8 +71,12 @@ class Failed(Exception):
 
 
 def run_server(rest: list[str]) -> int:
-    """run [--port N]: upgrade the database and serve for development"""
+    """run [--port N]: build the pages, upgrade the database and serve for development"""
     set_up()
+    try:
+        build_pages()
+    except Failed as failed:
+        print(f"{failed} The API works without the pages.", file=sys.stderr)
     return call([PYTHON, BACKEND / "run.py", *rest])
 
 
@@ -79,6 +89,27 @@ def test(rest: list[str]) -> int:
 def timing(rest: list[str]) -> int:
     """timing: whether answers tell by their time who exists, with its two self-checks"""
     return pytest("timing", ["-n", "0", *rest])
+
+
+def e2e(rest: list[str]) -> int:
+    """e2e [--shots FOLDER]: the pages, the client and the example in a real Chromium"""
+    set_up()
+    build_pages()
+    if "--shots" in rest:
+        place = rest.index("--shots")
+        os.environ["YAOSHI_SHOTS"] = str(Path(rest[place + 1]).resolve())
+        rest = rest[:place] + rest[place + 2 :]
+    return pytest("pages", ["-n", "2", *rest])
+
+
+def pages(rest: list[str]) -> int:
+    """pages [--check]: build the pages and the client; with --check lint and types of them as well"""
+    set_up()
+    build_pages()
+    if "--check" not in rest:
+        return 0
+    steps = (["run", "-s", "types"], ["run", "-s", "lint"], ["run", "-s", "api", "--", "--check"])
+    return max(npm(*step) for step in steps)
 
 
 def lint(rest: list[str]) -> int:
@@ -109,7 +140,7 @@ def types(rest: list[str]) -> int:
 
 
 def lock(rest: list[str]) -> int:
-    """lock [--upgrade]: write the two requirement files anew from pyproject.toml, with hashes and no address"""
+    """lock [--upgrade]: write the requirement files anew from pyproject.toml, with hashes and no address"""
     set_up()
     common = ["--universal", "--python-version", "3.11", "--generate-hashes", "--no-emit-index-url", "--quiet"]
     common += ["--no-emit-find-links", "--custom-compile-command", "python dev.py lock", *rest, "pyproject.toml"]
@@ -126,7 +157,8 @@ def lock(rest: list[str]) -> int:
         "-o",
         "requirements-dev.txt",
     ]
-    return call(lean, cwd=BACKEND) or call(full, cwd=BACKEND)
+    node = [*compile_, "--group", "pyproject.toml:node", *common[:-1], "-o", "requirements-node.txt"]
+    return call(lean, cwd=BACKEND) or call(full, cwd=BACKEND) or call(node, cwd=BACKEND)
 
 
 def bench(rest: list[str]) -> int:
@@ -142,7 +174,9 @@ def ci(rest: list[str]) -> int:
         "system packages": [*mine, "system-packages", "--install"],
         "lint": [*mine, "lint"],
         "types": [*mine, "types"],
+        "pages": [*mine, "pages", "--check"],
         "tests": [*mine, "test"],
+        "e2e": [*mine, "e2e"],
         "attacks": [*mine, "test", "--attacks"],
         "postgres": [*mine, "_postgres"],
     }
@@ -208,6 +242,8 @@ JOBS = {
     "run": run_server,
     "test": test,
     "timing": timing,
+    "pages": pages,
+    "e2e": e2e,
     "lint": lint,
     "types": types,
     "lock": lock,
@@ -225,6 +261,39 @@ def pytest(tier: str, rest: list[str]) -> int:
     set_up()
     spread = [] if "-n" in rest else ["-n", "2", "--dist", "loadfile"]
     return call([PYTHON, "-m", "pytest", "-q", "-m", TIERS[tier], *spread, *rest], cwd=BACKEND)
+
+
+def build_pages() -> None:
+    """Build the pages and the client, unless what is built is of these very sources. Raises Failed."""
+    sources = [path for folder in PAGE_SOURCES for path in sorted(folder.rglob("*")) if path.is_file()]
+    digest = hashlib.sha256(b"".join(path.read_bytes() for path in (*sources, *NPM_LOCKS))).hexdigest()
+    if PAGES_STAMP.exists() and PAGES_STAMP.read_text(encoding="utf-8") == digest:
+        return
+    print("Building the pages (once, about half a minute) ...", flush=True)
+    for step in (["ci", "--silent"], ["run", "-s", "client"], ["run", "-s", "build"]):
+        if npm(*step):
+            raise Failed("The pages could not be built: see the lines above.")
+    PAGES_STAMP.write_text(digest, encoding="utf-8")
+
+
+def npm(*words: str) -> int:
+    """Run npm in the folder of the pages: the one on PATH beside a Node that is new enough, else one from PyPI."""
+    found, node = shutil.which("npm"), shutil.which("node")
+    if not (found and node and node_version(node) >= LEAST_NODE):
+        found = str(tool("npm"))
+        if not Path(found).exists():
+            pip = [PYTHON, "-m", "pip", "--disable-pip-version-check", "install", "--quiet", "--require-hashes"]
+            if call([*pip, "-r", BACKEND / "requirements-node.txt"]):
+                raise Failed("Node could not be brought from PyPI.")
+        os.environ["PATH"] = str(SCRIPTS) + os.pathsep + os.environ["PATH"]
+    return call([found, *words], cwd=FRONTEND)
+
+
+def node_version(node: str) -> tuple[int, ...]:
+    """Return the version of a Node, (0,) when it does not say."""
+    said = subprocess.run([node, "--version"], capture_output=True, text=True, check=False).stdout.strip()
+    parts = said.removeprefix("v").split(".")
+    return tuple(map(int, parts)) if all(part.isdecimal() for part in parts) else (0,)
 
 
 def set_up() -> None:
@@ -310,8 +379,19 @@ def is_installed(package: str) -> bool:
 
 def addresses() -> list[str]:
     """Return the lines of the locks that name a host."""
-    lines = (f"{path.name}: {line}" for path in LOCKS for line in path.read_text(encoding="utf-8").splitlines())
-    return [line for line in lines if any(part in line for part in ADDRESSES)]
+    named = {path: ADDRESSES for path in (*LOCKS, BACKEND / "requirements-node.txt")}
+    # The locks of npm hold the pages of those who ask for funds; where packages come from is another member.
+    named |= {path: ('"resolved"', "registry.") for path in ROOT.glob("*/**/package-lock.json") if _ours(path)}
+    lines = (
+        (f"{path.name}: {line}", parts)
+        for path, parts in named.items()
+        for line in path.read_text("utf-8").splitlines()
+    )
+    return [line for line, parts in lines if any(part in line for part in parts)]
+
+
+def _ours(path: Path) -> bool:
+    return "node_modules" not in path.parts and ".venv" not in path.parts
 
 
 def tool(name: str) -> Path:

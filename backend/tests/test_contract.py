@@ -1,11 +1,13 @@
 """Part A of the contract: what existing front-ends send, and what they are told."""
 
+import gzip
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from conftest import World
+from yaoshi.web import console
 
 FORM = {
     "username": "张san",
@@ -239,3 +241,44 @@ def test_health_and_the_api_page_are_there(world: World) -> None:
     for path in ("/", "/healthz", "/readyz", "/openapi.json", "/docs", "/docs/swagger-ui-bundle.js", "/docs/start.js"):
         assert world.call("GET", path).status == 200, path
     assert "http" not in world.call("GET", "/docs").raw.decode().replace("Yaoshi", "")
+
+
+BUILT = {"index.html": b"<title>pages</title>", "assets/a-1.js": b"let a = 1", "icon.svg": b"<svg/>"}
+BROWSER = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
+
+
+@pytest.mark.parametrize(
+    ("path", "accept", "status", "kind"),
+    [
+        ("/", BROWSER, 302, None),
+        ("/", {"Accept": "*/*"}, 200, "application/json"),
+        ("/", {"Accept": "application/json"}, 200, "application/json"),
+        ("/console/", BROWSER, 200, "text/html; charset=utf-8"),
+        ("/console/account", BROWSER, 200, "text/html; charset=utf-8"),
+        ("/console/index.html", BROWSER, 200, "text/html; charset=utf-8"),
+        ("/console/assets/a-1.js", {"Accept": "*/*"}, 200, "text/javascript"),
+        ("/console/icon.svg", BROWSER, 200, "image/svg+xml"),
+        ("/console/assets/gone.js", BROWSER, 404, "application/problem+json"),
+        ("/console/../settings.py", BROWSER, 200, "text/html; charset=utf-8"),
+        ("/console/account", {"Accept": "application/json"}, 404, "application/problem+json"),
+    ],
+)
+def test_browsers_get_pages_and_callers_json(
+    world: World, monkeypatch: pytest.MonkeyPatch, path: str, accept: dict[str, str], status: int, kind: str | None
+) -> None:
+    monkeypatch.setattr(console, "_files", lambda: BUILT)
+    answer = world.call("GET", path, headers=accept)
+    assert answer.status == status and kind in (None, answer.headers["Content-Type"]), answer.headers
+    assert status != 302 or answer.headers["Location"] == "/console/"
+    if path == "/console/assets/a-1.js":
+        assert "immutable" in answer.headers["Cache-Control"]
+    if kind and kind.startswith("text/html"):
+        assert "script-src 'self'" in answer.headers["Content-Security-Policy"] and answer.raw == BUILT["index.html"]
+        squeezed = world.call("GET", path, headers=accept | {"Accept-Encoding": "gzip"})
+        assert gzip.decompress(squeezed.raw) == BUILT["index.html"]
+
+
+def test_without_built_pages_browsers_are_told_what_to_run(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(console, "_files", dict)
+    assert world.call("GET", "/", headers=BROWSER).status == 200
+    assert b"python dev.py pages" in world.call("GET", "/console/", headers=BROWSER).raw

@@ -14,7 +14,21 @@ BACKEND = Path(__file__).resolve().parent.parent
 ROOT = BACKEND.parent
 DEV = ROOT / "dev.py"
 LOCKS = [BACKEND / "requirements.txt", BACKEND / "requirements-dev.txt"]
-JOBS = ["run", "test", "timing", "lint", "types", "lock", "bench", "ci", "clean", "system-packages", "help"]
+JOBS = [
+    "run",
+    "test",
+    "timing",
+    "pages",
+    "e2e",
+    "lint",
+    "types",
+    "lock",
+    "bench",
+    "ci",
+    "clean",
+    "system-packages",
+    "help",
+]
 
 POSIX_MODULES = {"fcntl", "grp", "posix", "pty", "pwd", "resource", "termios"}
 POSIX_CALLS = re.compile(

@@ -266,6 +266,7 @@ def test_q10_a_receipt_that_nobody_signed_changes_nothing(
     answer = receipt(world, told, age=age, **{name: value.encode().decode("latin-1") for name, value in wrong.items()})
     assert (answer.status, answer.code) == (401, "bad_signature") and world.rows("SELECT * FROM messages") == before
     assert receipt(world, {"id": "x", "status": "delivered"}).body == {"known": False}
+    assert receipt(world, {"id": "x" * 70_000, "status": "delivered"}).status == 401  # too long to be read at all
     assert receipt(make_world("production"), told).code == "not_offered"
 
 
@@ -547,7 +548,12 @@ def test_codes_go_before_what_is_older_and_less_urgent(mailed: World, mailbox: M
 def test_every_message_has_words_in_each_language(kind: str, language: str) -> None:
     values = {"code": "{{7*7}}<b>", "minutes": "10"}
     if kind in NOTICES:
-        values = {"device": "{{7*7}}<b>", "at": "2026", "address": "::1", "link": "https://id.example.com/disown#x"}
+        values = {
+            "device": "{{7*7}}<b>",
+            "at": "2026",
+            "address": "::1",
+            "link": "https://id.example.com/console/disown#x",
+        }
     letter = Letters("药师<1>", None).write("key", kind, language, "a@example.com", values)
     assert letter.subject and letter.text and len(letter.sms) <= (70 if language == "zh-CN" else 160)
     assert "药师&lt;1&gt;" in letter.html and "49" not in letter.text  # N04: values are never templates

@@ -21,7 +21,6 @@ from yaoshi.ops.options import routes as options
 from yaoshi.ops.routes import install_api_page
 from yaoshi.ops.routes import routes as ops
 from yaoshi.passwords.routes import routes as passwords
-from yaoshi.recovery import page as disown_page
 from yaoshi.recovery.routes import development as recovery_in_development
 from yaoshi.recovery.routes import routes as recovery
 from yaoshi.sessions.routes import routes as sessions
@@ -29,7 +28,7 @@ from yaoshi.signin.routes import by_code as signin_by_code
 from yaoshi.signin.routes import by_code_in_development as signin_by_code_in_development
 from yaoshi.signin.routes import routes as signin
 from yaoshi.signup.routes import routes as signup
-from yaoshi.web import access, headers, problems
+from yaoshi.web import access, console, headers, problems
 from yaoshi.web.callers import Callers, is_local, parse_networks
 from yaoshi.web.cookies import CookieWay
 from yaoshi.web.endpoint import Contract, Routes
@@ -109,7 +108,7 @@ def create_app(house: House) -> Flask:
 
 
 def _install_pages(app: Flask, house: House, contracts: list[Contract]) -> None:
-    disown_page.install(app, house.settings.installation_name)
+    console.install(app)
     if house.settings.development:
         outbox_page.install(app, house.messages)
     if house.settings.api_page:

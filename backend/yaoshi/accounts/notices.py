@@ -49,7 +49,9 @@ class Notices:
             return
         found = [one for one in {also: 0} | dict.fromkeys(queries.reach(account)) if one[1]]
         usable = sorted(one for one in found if self._messages.carriers(one[0], notice.value))
-        link = f"{self._public_url}/disown#{self._slips.write(DISOWN, user_id, account.password_hash, LINK_LIFE)}"
+        link = (
+            f"{self._public_url}/console/disown#{self._slips.write(DISOWN, user_id, account.password_hash, LINK_LIFE)}"
+        )
         values = {"at": told_at(work.now, work.caller.language), "address": work.caller.address, "link": link}
         values["device"] = program_of(work.caller.agent, work.caller.language)
         for channel, to in usable[: 1 if notice in _TO_ONE else None]:

@@ -20,7 +20,7 @@ _NOTICE = {
     "at": "2026-01-31 20:15",
     "address": "203.0.113.7",
     "device": "Chrome · Windows",
-    "link": "https://id.example.com/disown#v1.1.1800000000.0123456789abcdef",
+    "link": "https://id.example.com/console/disown#v1.1.1800000000.0123456789abcdef",
 }
 
 

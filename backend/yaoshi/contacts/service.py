@@ -66,8 +66,8 @@ class Contacts:
     def move(self, caller: Caller, who: Profile, channel: str, typed: str, plain: str) -> Issued:
         """Promise a code to a new contact, and tell the old one; nothing changes until the code is typed in.
 
-        A contact that belongs to somebody else is answered alike, and sent nothing. Raises InvalidRequest (unusable
-        contact, wrong password), TooManyAttempts, Overloaded.
+        A contact that belongs to somebody else, or that many accounts ask for, is answered alike, and sent nothing.
+        Raises InvalidRequest (unusable contact, wrong password), TooManyAttempts, Overloaded.
         """
         value, faults = _read(channel, typed)
         with self._limiter.attempt() as attempt, self._passwords.hashing() as hashing:
@@ -82,10 +82,13 @@ class Contacts:
             if faults:
                 raise InvalidRequest(faults)
         self._spend(who.id, channel)
+        with self._limiter.attempt() as attempt:
+            attempt.keep()
+            flooded = self._limiter.is_spent(attempt, "contact_target", queries.contact_key(channel, value))
         with self._db.write(caller) as work:
             taken = queries.is_taken(work.db, channel, value, who.id)
             work.record(ContactCodeRequested(user_id=who.id, channel=channel, moving=True))
-            issued = self._promise(work, who.id, channel, value, anybodys=taken)
+            issued = self._promise(work, who.id, channel, value, anybodys=taken or flooded is not None)
             self._notices.send(work, Notice.CONTACT_CHANGING, who.id, also=_old(account, channel))
         return issued
 

@@ -40,6 +40,9 @@ class LimitSettings(Group):
     limit_contact_account: Rate = "5/hour"
     """Codes that an owner asks for to prove one contact."""
 
+    limit_contact_target: Rate = "5/hour"
+    """Codes sent to one new e-mail address or phone number, whichever accounts ask: nobody's mailbox is flooded."""
+
     limit_refresh_session: Rate = "60/minute"
     """Refresh tokens traded in one session; the same answer given again costs nothing."""
 

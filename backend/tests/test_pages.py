@@ -1,0 +1,425 @@
+"""The pages in a real Chromium, against a real server, worker, SMTP server and SMS gateway: `python dev.py e2e`."""
+
+import gzip
+import os
+import re
+import signal
+import subprocess
+import sys
+import zipfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+from gateways import Gateway, Mailbox
+from playwright.sync_api import Browser, BrowserContext, expect, sync_playwright
+from test_attacks_messages import WorkerProcess, until
+
+from servers import BACKEND, Server, free_port
+
+pytestmark = [pytest.mark.pages, pytest.mark.timeout(300)]
+AXE = (BACKEND.parent / "frontend/node_modules/axe-core/axe.min.js").read_text(encoding="utf-8")
+SHOTS = os.environ.get("YAOSHI_SHOTS")
+SIZES = {"phone": {"width": 360, "height": 740}, "desktop": {"width": 1440, "height": 900}}
+PASSWORD, PHONE = "Secret123", "13800138000"
+EXPECTED = re.compile(r"Failed to load resource")  # Chromium says so of every refusal
+
+
+@dataclass
+class Site:
+    """A server with pages, and everything that goes out of it."""
+
+    server: Server
+    mailbox: Mailbox
+    gateway: Gateway
+    browser: Browser
+    problems: list[str] = field(default_factory=list)
+
+    def visitor(self, language: str = "en", size: str = "desktop", theme: Any = "light") -> BrowserContext:
+        """Return a browser of its own, as somebody has it who never was here."""
+        context = self.browser.new_context(locale=language, viewport=SIZES[size], color_scheme=theme)  # type: ignore[arg-type]
+        context.on("console", lambda said: self.complain(said.type, said.text))
+        context.on("weberror", lambda error: self.complain("error", str(error.error)))
+        return context
+
+    def complain(self, kind: str, text: str) -> None:
+        if kind in ("error", "warning") and not EXPECTED.search(text):
+            self.problems.append(text)
+
+    def register(self, name: str = "ana", **more: str) -> None:
+        body = {"username": name, "email": f"{name}@example.com", "password": PASSWORD, **more}
+        assert self.server.post("register", body).status_code == 201
+
+    def mails(self, to: str) -> list[Any]:
+        return [mail for mail in self.mailbox.mails if mail.to == [to]]
+
+    def code(self, to: str, seen: int) -> str:
+        """Return the code that comes to an address or number after `seen` of them."""
+
+        def found() -> list[str]:
+            if "@" in to:
+                return [mail.code for mail in self.mails(to) if re.match(r"\d{6}\s", mail.text)]
+            return [told["code"] for told in self.gateway.taken if told["to"] == to and "code" in told]
+
+        until(lambda: len(found()) > seen)
+        return found()[-1]
+
+
+@pytest.fixture
+def site(start_server: Callable[..., Server]) -> Iterator[Site]:
+    mailbox, gateway = Mailbox(), Gateway("webhook")
+    texting = {f"YAOSHI_{name.upper()}": str(value) for name, value in gateway.settings().items()}
+    environment = {
+        "FLASK_ENV": "development",
+        "YAOSHI_SMTP_URL": mailbox.url,
+        "YAOSHI_MAIL_FROM": "no-reply@example.org",
+        "YAOSHI_EMBEDDED_WORKER": "false",
+        "YAOSHI_INSTALLATION_NAME": "药师平台",
+        "YAOSHI_CONTACT_VERIFICATION": "asked",
+        **{
+            f"YAOSHI_LIMIT_{name}": "1000/hour"
+            for name in ("RESET_ADDRESS", "RESET_ACCOUNT", "CONTACT_ACCOUNT", "REFRESH_SESSION")
+        },
+        **texting,
+    }
+    server = start_server(**environment)
+    worker = WorkerProcess(server.instance, environment)
+    with sync_playwright() as browsers:
+        browser = browsers.chromium.launch(executable_path="/usr/bin/chromium", args=["--no-sandbox"])
+        made = Site(server, mailbox, gateway, browser)
+        yield made
+        browser.close()
+    assert worker.stop() in (0, -signal.SIGTERM)  # the latter when it had hardly begun
+    mailbox.close()
+    gateway.close()
+    assert not made.problems
+
+
+class Visit:
+    """One page of a visitor; `look` judges and keeps what is on the screen."""
+
+    def __init__(self, site: Site, context: BrowserContext, label: str) -> None:
+        self.site, self.label, self.page = site, label, context.new_page()
+
+    def go(self, path: str) -> None:
+        self.page.goto(f"{self.site.server.url}/console{path}")
+
+    def fill(self, **fields: str) -> None:
+        for name, value in fields.items():
+            self.page.locator(f"[name={name}]:visible").last.fill(value)
+
+    def submit(self) -> None:
+        self.page.locator("button[type=submit]:visible").last.click()
+
+    def look(self, name: str) -> None:
+        """No axe violation in light or dark, nothing wider than the screen, the language everywhere the chosen one."""
+        page, language = self.page, self.label.partition(" ")[0]
+        page.locator("h1").first.wait_for()
+        for theme in ("light", "dark"):
+            page.emulate_media(color_scheme=theme, reduced_motion="reduce")  # type: ignore[arg-type]
+            found = page.evaluate(
+                AXE + "; axe.run().then(found => found.violations.map(v => [v.id, v.nodes.map(n => n.html)]))"
+            )
+            assert not found, (name, theme, found)
+            if SHOTS:
+                page.screenshot(path=Path(SHOTS) / f"{name}-{self.label.replace(' ', '-')}-{theme}.png", full_page=True)
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), name
+        assert page.evaluate("document.documentElement.lang") == language
+        chinese = bool(re.search("[一-鿿]", page.locator("main").inner_text()))
+        assert chinese is (language == "zh-CN"), name
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("language", ["zh-CN", "en"])
+def test_a_whole_visit(site: Site, language: str, size: str) -> None:
+    context = site.visitor(language, size)
+    visit = Visit(site, context, f"{language} {size}")
+    page = visit.page
+    page.goto(site.server.url + "/")
+    expect(page).to_have_url(re.compile("/console/signin$"))
+    visit.look("signin")
+
+    page.locator("a[href$='/register']").click()
+    visit.submit()
+    expect(page.locator("[aria-invalid=true]")).to_have_count(3)
+    visit.fill(username="ana", email="ana@example.com", phone=PHONE, password="weak")
+    page.locator("[name=role][value=pharmacy]").check()
+    visit.submit()
+    expect(page.locator("[aria-invalid=true]")).to_have_count(1)
+    expect(page.locator("[name=email]")).to_have_value("ana@example.com")
+    visit.look("register")
+    visit.fill(password=PASSWORD)
+    expect(page.locator(".rules .good")).to_have_count(4)
+    visit.submit()
+    page.locator("main [role=status] a").click()
+
+    expect(page.locator("[name=username]")).to_have_value("ana")
+    visit.fill(password="Wrong1234")
+    visit.submit()
+    expect(page.get_by_role("alert")).to_be_visible()
+    visit.fill(password=PASSWORD)
+    page.keyboard.press("Enter")
+    expect(page).to_have_url(re.compile("/console/$"))
+    expect(page.locator("h1")).to_contain_text("ana")
+    visit.look("home")
+
+    page.locator("nav a[href$='/account']").click()
+    for number, to in ((0, "ana@example.com"), (1, "+8613800138000")):
+        part = page.locator("main ul.list").nth(1).locator("> li").nth(number)
+        part.locator("button.link").first.click()
+        part.locator(".ask button").click()
+        visit.fill(code=site.code(to, 0))
+        if number == 0:
+            visit.look("account-verify")
+        part.locator("button[type=submit]").click()
+        expect(part.locator(".good")).to_be_visible()
+    visit.look("account")
+
+    part = page.locator("main ul.list").nth(1).locator("> li").first
+    part.locator("button.link").last.click()
+    part.locator("[name=value]").fill("new@example.com")
+    part.locator("[name=password]").fill(PASSWORD)
+    part.locator(".ask button").click()
+    part.locator("[name=code]").fill(site.code("new@example.com", 0))
+    part.locator("button[type=submit]").click()
+    expect(part).to_contain_text("new@example.com")
+
+    visit.fill(old_password="Wrong1234", new_password=PASSWORD)
+    page.locator("form:has([name=new_password]) button[type=submit]").click()
+    expect(page.locator("[name=old_password]")).to_have_attribute("aria-invalid", "true")
+    visit.fill(old_password=PASSWORD, new_password="Changed123")
+    page.locator("form:has([name=new_password]) button[type=submit]").click()
+    expect(page).to_have_url(re.compile("signin.*why=changed"))
+    page.go_back()
+    expect(page.locator("main")).not_to_contain_text("new@example.com")
+
+    visit.go("/forgot")
+    page.locator("[name=channel][value=email]").check()
+    visit.fill(identifier="ana", contact="new@example.com")
+    page.locator(".ask button").click()
+    visit.fill(code=site.code("new@example.com", 1), new_password="Again1234")
+    visit.look("forgot")
+    visit.submit()
+    expect(page.locator("main form")).to_have_count(0)
+    page.locator("main a[href$='/signin']").click()
+
+    page.locator("[name=how][value=code]").check()
+    visit.fill(username=PHONE)
+    page.locator("[name=channel][value=phone]").check()
+    page.locator(".ask button").click()
+    visit.fill(code=site.code("+8613800138000", 1))
+    visit.look("signin-by-code")
+    visit.submit()
+    expect(page).to_have_url(re.compile("/console/$"))
+
+    until(lambda: any("disown" in mail.text for mail in site.mails("new@example.com")))
+    told = [mail for mail in site.mails("new@example.com") if "disown" in mail.text][-1]
+    link = re.search(r"/console(/disown#\S+)", told.text)
+    assert link
+    visit.go(link[1])
+    visit.look("disown")
+    page.locator("main button").first.click()
+    expect(page.get_by_role("status")).to_be_visible()
+    visit.go("/account")
+    expect(page).to_have_url(re.compile("signin"))
+    visit.go("/no/such/page")
+    visit.look("not-found")
+    context.close()
+
+
+def test_a_contact_that_is_demanded_is_proven_on_the_way_in(start_server: Callable[..., Server]) -> None:
+    server = start_server(FLASK_ENV="development", YAOSHI_CONTACT_VERIFICATION="required")
+    with sync_playwright() as browsers:
+        browser = browsers.chromium.launch(executable_path="/usr/bin/chromium", args=["--no-sandbox"])
+        site = Site(server, None, None, browser)  # type: ignore[arg-type]
+        site.register(phone=PHONE)
+        visit = Visit(site, site.visitor(), "en desktop")
+        visit.go("/signin")
+        visit.fill(username="ana", password=PASSWORD)
+        visit.submit()
+        expect(visit.page).to_have_url(re.compile("/verify$"))
+        visit.page.locator(".ask button").click()
+        shown = visit.page.locator(".ask .quiet").inner_text()
+        visit.look("verify")
+        visit.fill(code=re.search(r"\d{6}", shown)[0])  # type: ignore[index]
+        visit.submit()
+        expect(visit.page.locator("main form")).to_have_count(0)
+        visit.page.locator("main a[href$='/signin']").click()
+        visit.fill(username="ana", password=PASSWORD)
+        visit.submit()
+        expect(visit.page).to_have_url(re.compile("/console/$"))
+        assert not site.problems
+        browser.close()
+
+
+def test_two_tabs_go_on_over_fifty_expiries_and_out_together(site: Site) -> None:
+    site.register()
+    context = site.visitor()
+    context.clock.install()
+    one, two = Visit(site, context, "one"), Visit(site, context, "two")
+    one.go("/signin")
+    one.fill(username="ana", password=PASSWORD)
+    one.submit()
+    expect(one.page).to_have_url(re.compile("/console/$"))
+    two.go("/account")
+    expect(two.page.locator("h1")).to_be_visible()
+    for _ in range(50):
+        context.clock.fast_forward("16:00")  # past the access token: both tabs renew at once
+        # The account page asks for the devices, which needs a token that holds. Told by events, since Chromium waits
+        # for a second of the clock that stands still before it clicks.
+        for visit in (one, two):
+            visit.page.locator("nav a[href$='/account']").dispatch_event("click")
+        for visit in (one, two):
+            expect(visit.page.locator("strong.good")).to_be_visible()
+            visit.page.locator("nav a").first.dispatch_event("click")
+    one.page.locator("nav button").first.click()
+    for visit in (one, two):
+        expect(visit.page).to_have_url(re.compile("signin"))
+
+
+def test_a_session_that_ends_elsewhere_is_told_kindly(site: Site) -> None:
+    site.register()
+    visit = Visit(site, site.visitor(), "en desktop")
+    visit.go("/signin?to=/account")
+    visit.fill(username="ana", password=PASSWORD)
+    visit.submit()
+    expect(visit.page).to_have_url(re.compile("/console/account"))
+    token = site.server.login("ana", PASSWORD).json()["access_token"]
+    site.server.say("POST", "/api/auth/logout-all", headers={"Authorization": f"Bearer {token}"})
+    visit.page.locator("main button:has-text('everywhere')").click()
+    expect(visit.page).to_have_url(re.compile("signin.*why=ended"))
+    visit.look("signin-ended")
+    visit.fill(username="ana", password=PASSWORD)
+    visit.submit()
+    expect(visit.page).to_have_url(re.compile("/console/account"))
+
+
+def test_a_server_that_goes_away_loses_nobodys_form(site: Site) -> None:
+    visit = Visit(site, site.visitor(), "en desktop")
+    visit.go("/register")
+    visit.fill(username="ana", email="ana@example.com", password=PASSWORD)
+    site.server.stop()
+    visit.submit()
+    again = visit.page.get_by_role("alert").get_by_role("button")
+    expect(again).to_be_visible()
+    visit.look("no-connection")
+    site.server.start()
+    again.click()
+    expect(visit.page.locator("main [role=status] a")).to_be_visible()
+    assert site.server.login("ana", PASSWORD).status_code == 200
+
+
+def test_a_keyboard_alone_gets_in(site: Site) -> None:
+    site.register()
+    visit = Visit(site, site.visitor(), "en desktop")
+    visit.go("/signin")
+    expect(visit.page.locator("[name=username]")).to_be_focused()
+    visit.page.keyboard.type("ana")
+    visit.page.keyboard.press("Tab")
+    visit.page.keyboard.type(PASSWORD)
+    visit.page.keyboard.press("Enter")
+    expect(visit.page).to_have_url(re.compile("/console/$"))
+
+
+def test_the_first_page_is_small_and_keeps_no_token(site: Site) -> None:
+    visit = Visit(site, site.visitor(), "en desktop")
+    got: list[tuple[str, int]] = []
+    visit.page.on("response", lambda answer: got.append((answer.url, len(gzip.compress(answer.body())))))
+    visit.go("/signin")
+    visit.page.wait_for_load_state("networkidle")
+    scripts = sum(size for url, size in got if url.endswith(".js"))
+    styles = sum(size for url, size in got if url.endswith(".css"))
+    assert scripts <= 150_000 and styles <= 40_000 and len(got) <= 12, (scripts, styles, [url for url, _ in got])
+    site.register()
+    visit.fill(username="ana", password=PASSWORD)
+    visit.submit()
+    expect(visit.page).to_have_url(re.compile("/console/$"))
+    kept = visit.page.evaluate("JSON.stringify([localStorage, sessionStorage, document.cookie])")
+    assert "v1." not in kept and "eyJ" not in kept and PASSWORD not in kept
+
+
+def test_the_client_in_node(start_server: Callable[..., Server]) -> None:
+    server = start_server(FLASK_ENV="development", YAOSHI_LIMIT_REFRESH_SESSION="1000/minute")
+    command = ["node", "test.mjs", server.url]
+    done = subprocess.run(command, cwd=BACKEND.parent / "client", capture_output=True, text=True, timeout=120)
+    assert done.stdout.strip() == "ok", done.stdout + done.stderr
+
+
+def test_the_minimal_example_through_its_proxy(start_server: Callable[..., Server]) -> None:
+    example, port = BACKEND.parent / "examples/vue-minimal", free_port()
+    server = start_server(FLASK_ENV="development")
+    assert subprocess.run(["npm", "ci", "--silent"], cwd=example, timeout=200).returncode == 0
+    words = ["node", "node_modules/vite/bin/vite.js", "--host", "127.0.0.1", "--port", str(port), "--strictPort"]
+    vite = subprocess.Popen(words, cwd=example, env=os.environ | {"YAOSHI": server.url}, stdout=subprocess.DEVNULL)
+    try:
+        with sync_playwright() as browsers:
+            page = browsers.chromium.launch(executable_path="/usr/bin/chromium", args=["--no-sandbox"]).new_page()
+            until(lambda: answers(f"http://127.0.0.1:{port}/"))
+            page.goto(f"http://127.0.0.1:{port}/")
+            page.get_by_role("button", name="register").click()
+
+            def fill(**fields: str) -> None:
+                for label, value in fields.items():
+                    page.get_by_label(label.replace("_", " "), exact=True).fill(value)
+
+            def press(name: str) -> None:
+                page.get_by_role("button", name=name).click()
+
+            status = page.get_by_role("status")
+            fill(Name="ana", Password="weak", **{"E-mail": "ana@example.com"})
+            press("Create account")
+            expect(status).to_contain_text("too short")
+            fill(Password=PASSWORD)
+            press("Create account")
+            expect(status).to_contain_text("Welcome")
+            fill(Name="ana", Password=PASSWORD)
+            press("Sign in")
+            expect(page.locator("h1")).to_have_text("Hello, ana (pharmacy)")
+            page.reload()
+            expect(page.locator("h1")).to_have_text("Hello, ana (pharmacy)")
+            fill(Old_password=PASSWORD, New_password="Changed123")
+            press("Change password")
+            expect(status).to_contain_text("was changed")
+            press("reset")
+            fill(Name="ana", **{"E-mail": "ana@example.com"})
+            press("Send code")
+            expect(status).to_contain_text(re.compile(r"\d{6}$"))
+            fill(Code=status.inner_text()[-6:], New_password="Again1234")
+            press("Set password")
+            expect(status).to_contain_text("was reset")
+            fill(Name="ana", Password="Again1234")
+            press("Sign in")
+            expect(page.locator("h1")).to_be_visible()
+    finally:
+        vite.terminate()
+        vite.wait(20)
+
+
+def answers(url: str) -> bool:
+    try:
+        return requests.get(url, timeout=2).ok
+    except requests.RequestException:
+        return False
+
+
+def test_the_built_package_serves_the_pages_without_node(tmp_path: Path) -> None:
+    build = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path)]
+    assert subprocess.run(build, cwd=BACKEND, capture_output=True, timeout=120).returncode == 0
+    [wheel] = tmp_path.glob("*.whl")
+    names = zipfile.ZipFile(wheel).namelist()
+    assert "yaoshi/_console/index.html" in names and any(name.endswith(".js") for name in names)
+    program = (
+        "import sys; sys.path.insert(0, sys.argv[1]); import yaoshi; assert sys.argv[1] in yaoshi.__file__;"
+        "from flask import Flask; from yaoshi.web import console; app = Flask('x'); console.install(app);"
+        "page = app.test_client().get('/console/signin'); assert b'assets/' in page.data, page.data; print(page.status)"
+    )
+    unpacked = tmp_path / "unpacked"
+    zipfile.ZipFile(wheel).extractall(unpacked)
+    environment = {"PATH": "/nowhere", "PYTHONPATH": ""}
+    done = subprocess.run(
+        [sys.executable, "-c", program, str(unpacked)], cwd=tmp_path, env=environment, capture_output=True, text=True
+    )
+    assert done.stdout.strip() == "200 OK", done.stderr

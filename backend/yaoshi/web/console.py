@@ -1,0 +1,87 @@
+"""The pages: files that were built beforehand, served from this process, with nothing from elsewhere."""
+
+import gzip
+import mimetypes
+from functools import cache
+from importlib.resources import files
+
+from flask import Flask, Response, redirect, request
+from werkzeug.exceptions import NotFound
+from werkzeug.wrappers import Response as AnyResponse
+
+PLACE = "/console/"
+_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self';"
+    " frame-ancestors 'none'; base-uri 'none'; form-action 'self'"
+)
+_NOT_BUILT = """<!doctype html>
+<html lang="en">
+<head><meta charset="utf-8"><title>Pages are not built</title></head>
+<body><h1>The pages are not built</h1>
+<p>Run <code>python dev.py pages</code>, or install the released package.</p></body>
+</html>
+"""
+mimetypes.add_type("text/javascript", ".js")
+
+
+def install(app: Flask) -> None:
+    """Serve the pages under `/console/`, and send browsers there that ask for `/`; API callers get their JSON."""
+
+    def to_the_pages() -> AnyResponse | None:
+        if request.path == "/" and request.method == "GET" and _wants_a_page() and _file("index.html"):
+            return redirect(PLACE, 302)
+        return None
+
+    def page(path: str) -> Response:
+        found = _file(path)
+        if found and path != "index.html":
+            # Names of built files change with their content, so they may be kept for ever.
+            kept = "public, max-age=31536000, immutable" if path.startswith("assets/") else "no-cache"
+            return _compressed(found, mimetypes.guess_type(path)[0] or "application/octet-stream", kept)
+        if path.startswith("assets/") or not (_wants_a_page() or request.headers.get("Accept", "*/*") == "*/*"):
+            raise NotFound()
+        # Every other address is a page's own: the router in the browser knows it.
+        answer = _compressed(_file("index.html") or _NOT_BUILT.encode(), "text/html; charset=utf-8", "no-cache")
+        answer.headers["Content-Security-Policy"] = _POLICY
+        return answer
+
+    app.before_request(to_the_pages)
+    app.add_url_rule(PLACE, "console", lambda: page("index.html"))
+    app.add_url_rule(PLACE + "<path:path>", "console_path", page)
+
+
+def _wants_a_page() -> bool:
+    return "text/html" in request.headers.get("Accept", "")
+
+
+@cache
+def _files() -> dict[str, bytes]:
+    """Return every built file by its path; none where the pages were not built."""
+    root = files("yaoshi") / "_console"
+    found: dict[str, bytes] = {}
+    waiting = [("", root)] if root.is_dir() else []
+    while waiting:
+        prefix, folder = waiting.pop()
+        for entry in folder.iterdir():
+            if entry.is_dir():
+                waiting.append((f"{prefix}{entry.name}/", entry))
+            else:
+                found[prefix + entry.name] = entry.read_bytes()
+    return found
+
+
+def _file(path: str) -> bytes | None:
+    return _files().get(path)
+
+
+@cache
+def _gzipped(content: bytes) -> bytes:
+    return gzip.compress(content, mtime=0)
+
+
+def _compressed(content: bytes, kind: str, kept: str) -> Response:
+    headers = {"Cache-Control": kept, "Vary": "Accept-Encoding"}
+    if "gzip" in request.headers.get("Accept-Encoding", ""):
+        content = _gzipped(content)
+        headers["Content-Encoding"] = "gzip"
+    return Response(content, content_type=kind, headers=headers)

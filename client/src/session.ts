@@ -1,0 +1,98 @@
+import { Problem, Unreachable, problemOf } from './problem.js'
+import { inTurn } from './tabs.js'
+
+/** Renewed this long before its end, so that no request arrives with a token that is just over. */
+const EARLY_MS = 5_000
+
+/** Where the bearer way keeps the refresh token. Tabs that share a store share the session. */
+export interface Store {
+  get(): string | null
+  set(token: string | null): void
+}
+
+export interface TokensIn {
+  access_token: string
+  expires_in: number
+  refresh_token?: string | null
+}
+
+/** A store that ends with the page or process. */
+export function memory(): Store {
+  let kept: string | null = null
+  return {
+    get: () => kept,
+    set: (token) => {
+      kept = token
+    },
+  }
+}
+
+/** Time that goes on evenly, whatever the machine's clock says or is set to. */
+const now = (): number => performance.now()
+
+/** Holds the tokens of one session, and renews them: once at a time in this tab and across tabs. */
+export class Session {
+  #access: { token: string; until: number } | undefined
+  #renewing: Promise<boolean> | undefined
+  readonly #cookie: boolean
+  readonly #store: Store
+  readonly #send: (door: string, body: unknown) => Promise<Response>
+
+  constructor(cookie: boolean, store: Store, send: (door: string, body: unknown) => Promise<Response>) {
+    this.#cookie = cookie
+    this.#store = store
+    this.#send = send
+  }
+
+  take(tokens: TokensIn): void {
+    this.#access = { token: tokens.access_token, until: now() + tokens.expires_in * 1000 - EARLY_MS }
+    if (!this.#cookie) this.#store.set(tokens.refresh_token ?? null)
+  }
+
+  /** Forget what this tab holds; with `everywhere` what other tabs share as well. */
+  drop(everywhere: boolean): void {
+    this.#access = undefined
+    if (everywhere && !this.#cookie) this.#store.set(null)
+  }
+
+  /** What signs this session out: in the cookie way nothing, the cookie does. */
+  refreshToken(): string | null {
+    return this.#cookie ? null : this.#store.get()
+  }
+
+  /** Return an access token that is good for now, renewed if need be; undefined when nobody is signed in. */
+  async token(): Promise<string | undefined> {
+    if (this.#access && now() < this.#access.until) return this.#access.token
+    return (await this.renew()) ? this.#access?.token : undefined
+  }
+
+  /** Trade the refresh token for the next pair; false when the session is over. Throws Unreachable, Problem. */
+  renew(): Promise<boolean> {
+    this.#renewing ??= inTurn(() => this.#renew()).finally(() => {
+      this.#renewing = undefined
+    })
+    return this.#renewing
+  }
+
+  async #renew(): Promise<boolean> {
+    const refreshToken = this.#store.get()
+    if (!this.#cookie && refreshToken === null) return false
+    let answer: Response
+    try {
+      answer = await this.#send('refresh', this.#cookie ? undefined : { refresh_token: refreshToken })
+    } catch (error) {
+      throw new Unreachable(error)
+    }
+    if (answer.ok) {
+      this.take((await answer.json()) as TokensIn)
+      return true
+    }
+    const problem = await problemOf(answer)
+    if (problem instanceof Problem && (problem.status === 401 || problem.code === 'csrf')) {
+      // Another tab may have signed in anew since: what it holds is not ours to throw away.
+      this.drop(this.#store.get() === refreshToken)
+      return false
+    }
+    throw problem
+  }
+}

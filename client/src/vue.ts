@@ -1,0 +1,55 @@
+import { readonly, ref, type Ref } from 'vue'
+import type { RouteLocationNormalized, RouteLocationRaw, Router } from 'vue-router'
+
+import { type Client, Unreachable, type User } from './index.js'
+
+export interface SignedIn {
+  /** Who is signed in: undefined until `ready`, null when nobody is. */
+  user: Readonly<Ref<User | null | undefined>>
+  /** Ask the server who is signed in; it is asked once until somebody signs in or out. */
+  ready(): Promise<User | null>
+  /** Ask again, after a change of the account. */
+  reload(): Promise<User | null>
+}
+
+/** Keep who is signed in, as all tabs know it. Make one for the whole app. */
+export function useSignedIn(client: Client): SignedIn {
+  const user = ref<User | null>()
+  let asking: Promise<User | null> | undefined
+  const reload = (): Promise<User | null> => {
+    const asked: Promise<User | null> = client.me().then(
+      (found) => {
+        user.value = found ?? null
+        return user.value
+      },
+      (error: unknown) => {
+        if (asking === asked) asking = undefined
+        throw error
+      },
+    )
+    asking = asked
+    return asked
+  }
+  client.onNews((news) => {
+    asking = undefined
+    if (news === 'signed-out') user.value = null
+    else void reload().catch(() => undefined)
+  })
+  return { user: readonly(user) as SignedIn['user'], ready: () => asking ?? reload(), reload }
+}
+
+/**
+ * Keep strangers from routes with `meta.signedIn`, and send them to `signIn` with the way back in `?to=`.
+ * A lost connection lets them through: the page says so itself.
+ */
+export function guard(router: Router, session: SignedIn, signIn: (to: RouteLocationNormalized) => RouteLocationRaw): void {
+  router.beforeEach(async (to) => {
+    if (!to.meta.signedIn) return true
+    try {
+      return (await session.ready()) ? true : signIn(to)
+    } catch (error) {
+      if (error instanceof Unreachable) return true
+      throw error
+    }
+  })
+}
