@@ -1,3 +1,12 @@
+FROM node:24-bookworm-slim AS pages
+
+WORKDIR /src/frontend
+COPY frontend/package.json frontend/package-lock.json frontend/.npmrc ./
+RUN npm ci
+COPY client /src/client
+COPY frontend /src/frontend
+RUN npm run build
+
 FROM python:3.13-slim-bookworm
 
 ENV FLASK_ENV=production \
@@ -12,6 +21,7 @@ RUN pip install --no-cache-dir --require-hashes -r /src/requirements.txt \
     && chmod 0755 /usr/local/bin/yaoshi
 
 COPY backend/yaoshi /opt/yaoshi/yaoshi
+COPY --from=pages /src/backend/yaoshi/_console /opt/yaoshi/yaoshi/_console
 ENV PYTHONPATH=/opt/yaoshi
 
 USER 10001

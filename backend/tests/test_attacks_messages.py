@@ -196,11 +196,13 @@ def test_the_operator_sees_tries_and_retries(start_server: Callable[..., Server]
     mailbox.open()
 
 
-@pytest.mark.parametrize("language", ["zh-CN", "en"])
+@pytest.mark.parametrize(
+    ("language", "vendor"), [("zh-CN", "webhook"), ("en", "aliyun"), ("zh-CN", "tencent"), ("en", "twilio")]
+)
 def test_a_whole_life_of_contacts_through_the_real_worker(
-    start_server: Callable[..., Server], mailbox: Mailbox, tmp_path: Path, language: str
+    start_server: Callable[..., Server], mailbox: Mailbox, tmp_path: Path, language: str, vendor: str
 ) -> None:
-    gateway = Gateway("webhook")
+    gateway = Gateway(vendor)
     texting = {f"YAOSHI_{name.upper()}": str(value) for name, value in gateway.settings().items()}
     environment = mailing(
         mailbox,

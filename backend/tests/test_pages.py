@@ -9,6 +9,7 @@ import sys
 import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -127,7 +128,7 @@ class Visit:
             if SHOTS:
                 page.screenshot(path=Path(SHOTS) / f"{name}-{self.label.replace(' ', '-')}-{theme}.png", full_page=True)
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), name
-        assert page.evaluate("document.documentElement.lang") == language
+        assert page.evaluate("document.documentElement.lang") == language and " · " in page.title()
         chinese = bool(re.search("[一-鿿]", page.locator("main").inner_text()))
         assert chinese is (language == "zh-CN"), name
 
@@ -147,6 +148,10 @@ def test_a_whole_visit(site: Site, language: str, size: str) -> None:
     expect(page.locator("[aria-invalid=true]")).to_have_count(3)
     visit.fill(username="ana", email="ana@example.com", phone=PHONE, password="weak")
     page.locator("[name=role][value=pharmacy]").check()
+    page.reload()
+    expect(page.locator("[name=role][value=pharmacy]")).to_be_checked()
+    expect(page.locator("[name=password]")).to_have_value("")  # a secret is kept nowhere
+    visit.fill(password="weak")
     visit.submit()
     expect(page.locator("[aria-invalid=true]")).to_have_count(1)
     expect(page.locator("[name=email]")).to_have_value("ana@example.com")
@@ -230,20 +235,29 @@ def test_a_whole_visit(site: Site, language: str, size: str) -> None:
     context.close()
 
 
-def test_a_contact_that_is_demanded_is_proven_on_the_way_in(start_server: Callable[..., Server]) -> None:
-    server = start_server(FLASK_ENV="development", YAOSHI_CONTACT_VERIFICATION="required")
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("language", ["zh-CN", "en"])
+def test_a_contact_that_is_demanded_is_proven_on_the_way_in(
+    start_server: Callable[..., Server], language: str, size: str
+) -> None:
+    server = start_server(FLASK_ENV="development", YAOSHI_CONTACT_VERIFICATION="required", YAOSHI_RESEND_SECONDS="60")
     with sync_playwright() as browsers:
         browser = browsers.chromium.launch(executable_path="/usr/bin/chromium", args=["--no-sandbox"])
         site = Site(server, None, None, browser)  # type: ignore[arg-type]
         site.register(phone=PHONE)
-        visit = Visit(site, site.visitor(), "en desktop")
+        visit = Visit(site, site.visitor(language, size), f"{language} {size}")
         visit.go("/signin")
         visit.fill(username="ana", password=PASSWORD)
         visit.submit()
         expect(visit.page).to_have_url(re.compile("/verify$"))
-        visit.page.locator(".ask button").click()
+        again = visit.page.locator(".ask button")
+        again.click()
         shown = visit.page.locator(".ask .quiet").inner_text()
+        expect(again).to_be_disabled()
         visit.look("verify")
+        visit.page.reload()  # neither the countdown nor the way on is forgotten
+        expect(again).to_be_disabled()
+        expect(again).to_contain_text(re.compile(r"\d"))
         visit.fill(code=re.search(r"\d{6}", shown)[0])  # type: ignore[index]
         visit.submit()
         expect(visit.page.locator("main form")).to_have_count(0)
@@ -310,6 +324,27 @@ def test_a_server_that_goes_away_loses_nobodys_form(site: Site) -> None:
     again.click()
     expect(visit.page.locator("main [role=status] a")).to_be_visible()
     assert site.server.login("ana", PASSWORD).status_code == 200
+
+
+@pytest.mark.parametrize("minutes", [-10, 10])
+def test_offline_and_back_with_a_clock_that_is_wrong(site: Site, minutes: int) -> None:
+    site.register()
+    context = site.visitor()
+    context.clock.install(time=datetime.now(UTC) + timedelta(minutes=minutes))
+    visit = Visit(site, context, "en desktop")
+    visit.go("/signin")
+    visit.fill(username="ana", password=PASSWORD)
+    visit.submit()
+    expect(visit.page).to_have_url(re.compile("/console/$"))
+    visit.page.locator("nav a[href$='/account']").click()
+    expect(visit.page.locator("strong.good")).to_be_visible()
+    context.set_offline(True)
+    visit.page.locator("main button:has-text('everywhere')").click()
+    again = visit.page.get_by_role("alert").get_by_role("button")
+    expect(again).to_be_visible()
+    context.set_offline(False)
+    again.click()
+    expect(visit.page).to_have_url(re.compile("signin"))
 
 
 def test_a_keyboard_alone_gets_in(site: Site) -> None:
