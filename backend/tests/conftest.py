@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from flask import Flask
+from gateways import Mailbox
 from sqlalchemy import event, text
 
 from servers import Server
@@ -192,3 +193,10 @@ def start_server(tmp_path: Path) -> Iterator[Callable[..., Server]]:
     yield start
     for server in servers:
         server.stop()
+
+
+@pytest.fixture
+def mailbox() -> Iterator[Mailbox]:
+    mailbox = Mailbox()
+    yield mailbox
+    mailbox.close()

@@ -7,7 +7,7 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -26,13 +26,6 @@ from yaoshi.outbox.worker import WORKER
 
 pytestmark = pytest.mark.attacks
 LIMITS = {f"YAOSHI_LIMIT_{name}": "100000/hour" for name in ("RESET_ADDRESS", "RESET_ACCOUNT", "REGISTER_ADDRESS")}
-
-
-@pytest.fixture
-def mailbox() -> Iterator[Mailbox]:
-    mailbox = Mailbox()
-    yield mailbox
-    mailbox.close()
 
 
 def mailing(mailbox: Mailbox, **more: str) -> dict[str, str]:

@@ -20,13 +20,6 @@ FIREFOX = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.
 
 
 @pytest.fixture
-def mailbox() -> Iterator[Mailbox]:
-    mailbox = Mailbox()
-    yield mailbox
-    mailbox.close()
-
-
-@pytest.fixture
 def post(make_world: Callable[..., World], mailbox: Mailbox) -> Iterator[World]:
     """A production house that mails and texts, where people may sign in by code; ana is there."""
     gateway = Gateway("webhook")

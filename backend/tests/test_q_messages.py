@@ -47,13 +47,6 @@ ROOMY = {
 
 
 @pytest.fixture
-def mailbox() -> Iterator[Mailbox]:
-    mailbox = Mailbox()
-    yield mailbox
-    mailbox.close()
-
-
-@pytest.fixture
 def gateways() -> Iterator[Callable[[str], Gateway]]:
     made: list[Gateway] = []
 
