@@ -23,7 +23,8 @@ routes = Routes("/api/auth/contacts")
 development = Routes("/api/auth/contacts")
 """Opened instead of the doors of the same names by the development house alone."""
 
-_SENT = Phrase(
+_SENT = Phrase("A code is on its way. It is valid for 10 minutes.", "验证码已发送，10 分钟内有效。")
+_SENT_TO_NEW = Phrase(
     "A code is on its way, unless somebody else uses this contact. It is valid for 10 minutes.",
     "验证码已发送（该联系方式已属于他人时除外），10 分钟内有效。",
 )
@@ -58,13 +59,14 @@ def owner(caller: Caller) -> dict[str, Any]:
 @routes.door("POST", "/<channel>/code", guard=owner, gives=CodeSentOut, refuses=(InvalidRequest, TooManyAttempts))
 def send_contact_code(caller: Caller, who: Profile, channel: str) -> CodeSentOut:
     """Ask for a code that proves my e-mail address (`email`) or phone number (`phone`)."""
-    return _told(caller, use(Contacts).start(caller, who, _known(channel)))
+    return _told(caller, use(Contacts).start(caller, who, _known(channel)), _SENT)
 
 
 @development.door("POST", "/<channel>/code", guard=owner, gives=CodeShownOut, refuses=(InvalidRequest, TooManyAttempts))
 def send_and_show_contact_code(caller: Caller, who: Profile, channel: str) -> CodeShownOut:
     """Ask for a code that proves a contact; this development server shows it."""
-    return CodeShownOut.showing(_told(caller, issued := use(Contacts).start(caller, who, _known(channel))), issued)
+    issued = use(Contacts).start(caller, who, _known(channel))
+    return CodeShownOut.showing(_told(caller, issued, _SENT), issued)
 
 
 @routes.door(
@@ -95,7 +97,7 @@ def change_contact(caller: Caller, who: Profile, channel: str, body: MoveIn) -> 
     The code goes to the new one and a notice to the old one; nothing changes until the code is typed in. A contact
     that somebody else uses is answered alike, and sent nothing.
     """
-    return _told(caller, use(Contacts).move(caller, who, _known(channel), body.value, body.password))
+    return _told(caller, use(Contacts).move(caller, who, _known(channel), body.value, body.password), _SENT_TO_NEW)
 
 
 @development.door(
@@ -109,7 +111,7 @@ def change_contact(caller: Caller, who: Profile, channel: str, body: MoveIn) -> 
 def change_contact_and_show_code(caller: Caller, who: Profile, channel: str, body: MoveIn) -> CodeShownOut:
     """Ask to change a contact; this development server shows the code."""
     issued = use(Contacts).move(caller, who, _known(channel), body.value, body.password)
-    return CodeShownOut.showing(_told(caller, issued), issued)
+    return CodeShownOut.showing(_told(caller, issued, _SENT_TO_NEW), issued)
 
 
 def _known(channel: str) -> str:
@@ -118,5 +120,5 @@ def _known(channel: str) -> str:
     return channel
 
 
-def _told(caller: Caller, issued: Issued) -> CodeSentOut:
-    return CodeSentOut(msg=_SENT.say(caller.language), expires_in=issued.expires_in)
+def _told(caller: Caller, issued: Issued, phrase: Phrase) -> CodeSentOut:
+    return CodeSentOut(msg=phrase.say(caller.language), expires_in=issued.expires_in)
