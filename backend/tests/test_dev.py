@@ -123,7 +123,9 @@ def test_the_image_is_linted_and_drops_root() -> None:
         assert (answer.returncode, answer.stdout) == (0, "")
     lines = (ROOT / "Dockerfile").read_text(encoding="utf-8").splitlines()
     images = [line.split()[1] for line in lines if line.startswith("FROM ")]
-    assert images and all(re.fullmatch(r"python:3\.\d+[\w.]*-slim-\w+", image) for image in images)
+    *builders, final = images
+    assert re.fullmatch(r"python:3\.\d+[\w.]*-slim-\w+", final)
+    assert all(re.fullmatch(r"node:\d+-\w+-slim", image) for image in builders)
     assert re.fullmatch(r"USER [1-9]\d*(:[1-9]\d*)?", [line for line in lines if line.startswith("USER ")][-1])
     assert any("--require-hashes" in line for line in lines)
     assert any(line.startswith("HEALTHCHECK ") for line in lines)

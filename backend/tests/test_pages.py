@@ -180,6 +180,7 @@ def test_a_whole_visit(site: Site, language: str, size: str) -> None:
         if number == 0:
             visit.look("account-verify")
         part.locator("button[type=submit]").click()
+        expect(part.locator("form")).to_have_count(0)
         expect(part.locator(".good")).to_be_visible()
     visit.look("account")
 
