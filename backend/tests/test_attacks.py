@@ -165,6 +165,20 @@ def test_of_100_resets_with_one_code_one_wins(pair: tuple[Server, Server]) -> No
         assert pair[1].login(name, f"Changed{winner:03d}").status_code == 200
 
 
+def test_c08_of_codes_asked_for_in_parallel_one_is_valid(pair: tuple[Server, Server]) -> None:
+    for round_number in range(4):
+        name = f"asking{round_number}"
+        pair[0].register(name)
+        headers = {"Authorization": f"Bearer {pair[0].login(name).json()['access_token']}"}
+        code = pair[0].post("contacts/email/code", None, headers=headers).json()["debug_code"]
+        assert pair[0].post("contacts/email/verify", {"code": code}, headers=headers).status_code == 200
+        body = {"identifier": name, "channel": "email"}
+        calls = [lambda n=n: until_settled(lambda: pair[n % 2].post("login/code", body)) for n in range(5)]  # type: ignore[misc]
+        codes = [code for answer in at_once(calls) if (code := answer.json().get("debug_code"))]
+        tries = [until_settled(lambda c=code: pair[0].post("login", {"username": name, "code": c})) for code in codes]  # type: ignore[misc]
+        assert [answer.status_code for answer in tries].count(200) == 1
+
+
 def test_c02_of_50_guesses_at_most_five_are_compared(pair: tuple[Server, Server]) -> None:
     for round_number in range(6):
         name = f"guess{round_number}"

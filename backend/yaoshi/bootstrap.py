@@ -146,7 +146,7 @@ def build(settings: Settings, clock: Clock | None = None) -> House:
         contacts=Contacts(db, limiter, codes, messages, accounts, passwords, notices),
         owners=Owners(sessions, slips),
         recovery=Recovery(db, limiter, codes, messages, accounts, passwords, renewal),
-        disown=Disown(db, slips, renewal),
+        disown=Disown(db, slips, accounts, renewal),
         installation=Installation(db, codes, outbox, sessions, development=settings.development),
         options=_options(settings, accounts, messages, resend),
     )

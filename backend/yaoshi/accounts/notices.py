@@ -3,6 +3,8 @@
 from datetime import UTC, datetime, timedelta, timezone
 from enum import Enum
 
+import structlog
+
 from yaoshi.accounts import queries
 from yaoshi.accounts.slips import DISOWN, LINK_LIFE, Slips
 from yaoshi.core.db import Work
@@ -39,20 +41,29 @@ class Notices:
     def __init__(self, messages: Messages, slips: Slips, public_url: str) -> None:
         self._messages, self._slips, self._public_url = messages, slips, public_url
 
-    def send(self, work: Work, notice: Notice, user_id: int, *, also: tuple[str, str] = ("", "")) -> None:
-        """Tell the owner, and the contact `also` (channel, address), such as the one that was just replaced.
+    def send(self, work: Work, notice: Notice, user_id: int, *, leaving: str = "") -> None:
+        """Tell the owner, and the contact of the channel `leaving`, which is about to be replaced.
 
-        It is called last: the link holds for the account as it stands then.
+        The link holds for the account as it stands now; that of one that leaves holds against what comes next.
         """
         account = queries.by_id(work.db, user_id)
         if account is None:
             return
-        found = [one for one in {also: 0} | dict.fromkeys(queries.reach(account)) if one[1]]
-        usable = sorted(one for one in found if self._messages.carriers(one[0], notice.value))
-        link = (
-            f"{self._public_url}/console/disown#{self._slips.write(DISOWN, user_id, account.password_hash, LINK_LIFE)}"
+        channels = [channel for channel in ("email", "phone") if self._messages.carriers(channel, notice.value)]
+        found = dict.fromkeys(queries.reach(account, channels))
+        # A contact that nobody vouches for may be a stranger's, who must not be handed the account's doings and a link.
+        if leaving in channels and queries.is_vouched_for(account, leaving):
+            found[leaving, queries.address(account, leaving)] = None
+        usable = sorted(one for one in found if one[1])
+        if not usable:
+            structlog.get_logger().error("owner_unreachable", notice=notice.value, user_id=user_id)
+        slip = (
+            self._slips.write_former(account, leaving, LINK_LIFE)
+            if notice is Notice.CONTACT_CHANGED
+            else self._slips.write(DISOWN, user_id, account.password_hash, LINK_LIFE)
         )
-        values = {"at": told_at(work.now, work.caller.language), "address": work.caller.address, "link": link}
+        values = {"at": told_at(work.now, work.caller.language), "address": work.caller.address}
+        values["link"] = f"{self._public_url}/console/disown#{slip}"
         values["device"] = program_of(work.caller.agent, work.caller.language)
         for channel, to in usable[: 1 if notice in _TO_ONE else None]:
             self._messages.promise_notice(work, notice.value, (channel, to), values, work.now + USELESS_AFTER)

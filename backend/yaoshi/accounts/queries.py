@@ -129,15 +129,23 @@ def is_proven(profile: Profile, channel: str) -> bool:
     return (profile.email_verified_at if channel == "email" else profile.phone_verified_at) is not None
 
 
+def is_vouched_for(account: Account, channel: str) -> bool:
+    """Return whether the contact of `channel` is surely the owner's: proven, or adopted from a time without proofs."""
+    return is_proven(account.profile, channel) or account.unproven == Unproven.ADOPTED.value
+
+
 def is_any_proven(profile: Profile) -> bool:
     """Return whether the owner has proved a contact."""
     return is_proven(profile, "email") or is_proven(profile, "phone")
 
 
-def reach(account: Account) -> list[tuple[str, str]]:
-    """Return where notices reach the owner, as (channel, address): every proven contact, else the e-mail address."""
-    proven = [channel for channel in ("email", "phone") if is_proven(account.profile, channel)]
-    usable = proven or [channel for channel in ("email",) if has_power(account, channel)]
+def reach(account: Account, channels: Sequence[str]) -> list[tuple[str, str]]:
+    """Return where notices reach the owner by `channels`, as (channel, address).
+
+    That is every proven contact, else the e-mail address.
+    """
+    proven = [channel for channel in channels if is_proven(account.profile, channel)]
+    usable = proven or [channel for channel in channels if channel == "email" and has_power(account, channel)]
     return [(channel, to) for channel in usable if (to := address(account, channel))]
 
 

@@ -23,6 +23,7 @@ from yaoshi.core.db import Work, insert_into
 from yaoshi.core.errors import Fault
 
 _OPEN = insert_into(User).returning(User.id)
+_VERIFIED = {"email": User.email_verified_at, "phone": User.phone_verified_at}
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,14 +85,22 @@ class Accounts:
     def prove(self, work: Work, user_id: int, channel: str, *, alone: bool = False) -> None:
         """Say that the owner proved the contact of `channel`; `alone`: contacts that nobody proved lose their power.
 
-        Source: threats CF-08.
+        If this one was never proven before, the other loses its proof as well: whoever opened the account with an
+        address of somebody else may have proved their own. Adopted accounts are exempt. Source: threats CF-08.
         """
-        column = User.email_verified_at if channel == "email" else User.phone_verified_at
-        work.db.execute(update(User).where(User.id == user_id, column.is_(None)).values({column: work.now}))
+        column, other = _VERIFIED[channel], _VERIFIED["phone" if channel == "email" else "email"]
         if alone:
             trusted = update(User).where(User.id == user_id, User.unproven_contacts == Unproven.TRUSTED.value)
+            work.db.execute(trusted.where(column.is_(None)).values({other: None}))
             work.db.execute(trusted.values(unproven_contacts=Unproven.POWERLESS.value))
+        work.db.execute(update(User).where(User.id == user_id, column.is_(None)).values({column: work.now}))
         work.record(ContactProven(user_id=user_id, channel=channel, moved=False))
+
+    def withdraw(self, work: Work, user_id: int, channel: str) -> bool:
+        """Take the proof of `channel` and all power of unproven contacts; return whether there was a proof to take."""
+        proven = update(User).where(User.id == user_id, _VERIFIED[channel].is_not(None))
+        values = {_VERIFIED[channel]: None, User.unproven_contacts: Unproven.POWERLESS.value}
+        return bool(work.db.execute(proven.values(values)).rowcount == 1)
 
     def move_contact(self, work: Work, user_id: int, channel: str, value: str) -> None:
         """Give the account a new e-mail address or phone number that its owner has proved.

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 
 import structlog
 from pydantic import Field
-from sqlalchemy import Connection, bindparam, case, delete, func, literal_column, or_, select, update
+from sqlalchemy import BigInteger, Connection, bindparam, case, delete, func, literal_column, or_, select, update
 
 from yaoshi.codes.models import Code
 from yaoshi.codes.policy import DAY, HOUR, LETTERS, OWN_WINDOW, Purpose, Shape, is_attacked, shape_of
@@ -19,9 +19,12 @@ from yaoshi.core.secretbox import SecretBox
 LIFETIME = timedelta(minutes=10)
 MOST_ATTEMPTS = 5
 
+# Of parallel requests for one subject each sees what the one before has made.
+_TURN = select(func.pg_advisory_xact_lock(bindparam("turn", type_=BigInteger)))
 _YOUNG = (
     select(Code.id)
-    .where(Code.subject == bindparam("of"), Code.used.is_(False), Code.created_at > bindparam("since"))
+    .where(Code.subject == bindparam("of"), Code.contact_value == bindparam("contact"))
+    .where(Code.used.is_(False), Code.created_at > bindparam("since"))
     .limit(1)
 )
 _NEWEST = (
@@ -123,12 +126,15 @@ class Codes:
         key = self._box.digest("code subjects", purpose.value, *whose, *bound)
         return Subject(key, user_id, to[0], "" if user_id is None else to[1])
 
-    def issue(self, work: Work, subject: Subject) -> Issued:
-        """Make a code, ending the older one.
+    def issue(self, work: Work, subject: Subject, *, in_vain: bool = False) -> Issued:
+        """Make a code, ending the older one; `in_vain` one that nothing typed in is equal to.
 
         Every case costs the same statements: within the interval the new row is nobody's.
         """
-        young = work.db.execute(_YOUNG, {"of": subject.key, "since": work.now - self._resend}).first()
+        if work.db.dialect.name == "postgresql":  # SQLite has one writer anyhow
+            work.db.execute(_TURN, {"turn": int(subject.key[:15], 16)})
+        asked = {"of": subject.key, "contact": subject.contact, "since": work.now - self._resend}
+        young = work.db.execute(_YOUNG, asked).first()
         whose = subject if young is None else self._nobody(subject)
         plain = self._draw(work, whose)
         work.db.execute(_VOID_OLDER, {"of": whose.key})
@@ -138,7 +144,7 @@ class Codes:
                 "user_id": whose.user_id,
                 "channel": whose.channel,
                 "contact_value": whose.contact,
-                "code_hash": self._digest(whose.key, plain),
+                "code_hash": self._digest(self._nobody(whose).key if in_vain else whose.key, plain),
                 "expires_at": work.now + LIFETIME,
                 "created_at": work.now,
                 "subject": whose.key,

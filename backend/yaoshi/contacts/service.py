@@ -89,7 +89,7 @@ class Contacts:
             taken = queries.is_taken(work.db, channel, value, who.id)
             work.record(ContactCodeRequested(user_id=who.id, channel=channel, moving=True))
             issued = self._promise(work, who.id, channel, value, anybodys=taken or flooded is not None)
-            self._notices.send(work, Notice.CONTACT_CHANGING, who.id, also=_old(account, channel))
+            self._notices.send(work, Notice.CONTACT_CHANGING, who.id, leaving=channel)
         return issued
 
     def finish(self, caller: Caller, who: Profile, channel: str, typed: str) -> Profile:
@@ -117,20 +117,18 @@ class Contacts:
         return profile.profile if profile else who
 
     def _settle(self, work: Work, account: Account, channel: str, contact: str) -> None:
-        user_id, old = account.profile.id, _old(account, channel)
-        if queries.contact_key(channel, old[1]) == queries.contact_key(channel, contact):
+        user_id, old = account.profile.id, queries.address(account, channel)
+        if queries.contact_key(channel, old) == queries.contact_key(channel, contact):
             self._accounts.prove(work, user_id, channel)
             return
-        self._notices.send(work, Notice.CONTACT_CHANGED, user_id, also=old)
+        self._notices.send(work, Notice.CONTACT_CHANGED, user_id, leaving=channel)
         self._accounts.move_contact(work, user_id, channel, contact)
         # What was sent to the old contact opens nothing any more.
         self._codes.void_all(work, user_id)
 
     def _promise(self, work: Work, user_id: int, channel: str, contact: str, *, anybodys: bool = False) -> Issued:
-        whose = None if anybodys else user_id
-        bound = (str(user_id), channel, "taken") if anybodys else (channel,)
-        subject = self._codes.subject(Purpose.CONTACT, whose, bound, (channel, contact))
-        issued = self._codes.issue(work, subject)
+        subject = self._codes.subject(Purpose.CONTACT, user_id, (channel,), (channel, contact))
+        issued = self._codes.issue(work, subject, in_vain=anybodys)
         to = "" if anybodys else queries.contact_key(channel, contact) if channel == "phone" else contact
         self._messages.promise_code(work, "contact_code", (channel, to), issued)
         return issued
@@ -152,10 +150,6 @@ class Owners:
         shown = authorization[7:] if authorization and authorization[:7].lower() == "bearer " else ""
         account = self._slips.read(CONTACT_TICKET, shown)
         return account.profile if account else self._sessions.authenticate(authorization).profile
-
-
-def _old(account: Account, channel: str) -> tuple[str, str]:
-    return channel, queries.address(account, channel)
 
 
 def _read(channel: str, typed: str) -> tuple[str, list[Fault]]:

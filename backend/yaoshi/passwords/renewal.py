@@ -2,12 +2,15 @@
 
 from yaoshi.accounts.notices import Notice, Notices
 from yaoshi.codes.service import Codes
+from yaoshi.core import random
 from yaoshi.core.db import Work
 from yaoshi.passwords.service import Passwords
 from yaoshi.sessions.service import Sessions
 
-NO_PASSWORD = ""
-"""A hash that no password opens; trying one costs what it always does."""
+
+def _no_password() -> str:
+    """Return a hash that no password opens, another each time: what holds for the one before ends with it."""
+    return f"!{random.token()}"
 
 
 class Renewal:
@@ -26,9 +29,9 @@ class Renewal:
         self._notices.send(work, Notice.PASSWORD_CHANGED, user_id)
         return True
 
-    def end(self, work: Work, user_id: int, digest: str = NO_PASSWORD, *, replacing: str | None = None) -> bool:
+    def end(self, work: Work, user_id: int, digest: str | None = None, *, replacing: str | None = None) -> bool:
         """Replace the password by `digest`, none by default, and end everything, without a word to anybody."""
-        if not self._passwords.replace(work, user_id, digest, replacing=replacing):
+        if not self._passwords.replace(work, user_id, digest or _no_password(), replacing=replacing):
             return False
         self._sessions.end_all(work, user_id)
         self._codes.void_all(work, user_id)

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
+from yaoshi.accounts.service import Accounts
 from yaoshi.accounts.slips import DISOWN, Slips
 from yaoshi.core.db import Database
 from yaoshi.core.errors import Kind, Problem
@@ -31,18 +32,25 @@ class LinkRejected(Problem):
 class Disown:
     """Shuts everybody out at once; the owner comes back by a reset through a contact of the account."""
 
-    def __init__(self, db: Database, slips: Slips, renewal: Renewal) -> None:
-        self._db, self._slips, self._renewal = db, slips, renewal
+    def __init__(self, db: Database, slips: Slips, accounts: Accounts, renewal: Renewal) -> None:
+        self._db, self._slips, self._accounts, self._renewal = db, slips, accounts, renewal
 
     def act(self, caller: Caller, token: str) -> None:
         """End every session, every code and the password itself. Raises LinkRejected.
 
-        The link works once: it holds only for the password that it ends.
+        The link works once: it holds only for the password that it ends. That of a contact's change takes the power of
+        the contact that came instead; the former one does not come back by itself, its mailbox may be another's by now.
         """
-        account = self._slips.read(DISOWN, token)
+        account, channel = self._slips.read(DISOWN, token), ""
+        if account is None:
+            account, channel = self._slips.read_former(token) or (None, "")
         if account is None:
             raise LinkRejected()
+        user_id = account.profile.id
         with self._db.write(caller) as work:
-            if not self._renewal.end(work, account.profile.id, replacing=account.password_hash):
+            # Of several clicks at once either guard lets one through.
+            if channel and not self._accounts.withdraw(work, user_id, channel):
                 raise LinkRejected()
-            work.record(AccountDisowned(user_id=account.profile.id))
+            if not self._renewal.end(work, user_id, replacing=None if channel else account.password_hash):
+                raise LinkRejected()
+            work.record(AccountDisowned(user_id=user_id))

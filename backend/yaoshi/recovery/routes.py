@@ -26,8 +26,8 @@ _SENT = Phrase(
     "如果账号与联系方式匹配，验证码已发送，10 分钟内有效。",
 )
 _DISOWNED = Phrase(
-    "Everybody is signed out and the password is void. Please set a new one.",
-    "已退出所有设备，原密码已作废，请重新设置密码。",
+    "Everybody is signed out and the password is void. Please set a new one; if no code comes, ask the operator.",
+    "已退出所有设备，原密码已作废，请重新设置密码；若收不到验证码，请联系管理员。",
 )
 _RESET = Phrase("Your password was reset. Please sign in.", "密码重置成功，请登录。")
 

@@ -54,7 +54,7 @@ class CodeSignIn:
         """
         account = queries.by_handle(self._db, handle)
         admitted = self._limiter.admits_code(caller, channel, queries.counter_key(account, handle))
-        known = account if account and queries.has_power(account, channel) else None
+        known = account if account and _opens(account, channel) else None
         to = queries.address(known, channel)
         subject = self._subject(known if admitted and to else None, handle, (channel, to))
         with self._db.write(caller) as work:
@@ -100,7 +100,7 @@ class CodeSignIn:
     def _admit(self, caller: Caller, tried: Try, replacing: str | None) -> tuple[Tokens, Profile] | None:
         with self._db.write(caller) as work:
             now = queries.held(work, tried.user_id or 0)
-            if now is None or not queries.has_power(now, tried.channel) or not self._codes.win(work, tried):
+            if now is None or not _opens(now, tried.channel) or not self._codes.win(work, tried):
                 return None
             if queries.address(now, tried.channel) != tried.contact:
                 return None
@@ -109,3 +109,9 @@ class CodeSignIn:
             work.record(SignedIn(user_id=now.profile.id, session_id=tokens.session_id, by="code"))
             again = queries.by_id(work.db, now.profile.id)
         return tokens, (again or now).profile
+
+
+def _opens(account: Account, channel: str) -> bool:
+    # Whoever opened the account with an address of somebody else still has its password and sessions: such an address
+    # leads in through a reset, which ends both. Source: threats C26.
+    return queries.has_power(account, channel) and queries.is_vouched_for(account, channel)
