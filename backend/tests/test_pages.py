@@ -19,6 +19,7 @@ from gateways import Gateway, Mailbox
 from playwright.sync_api import Browser, BrowserContext, expect, sync_playwright
 from test_attacks_messages import WorkerProcess, until
 
+from conftest import SECRET
 from servers import BACKEND, Server, free_port
 
 pytestmark = [pytest.mark.pages, pytest.mark.timeout(300)]
@@ -310,6 +311,105 @@ def test_a_session_that_ends_elsewhere_is_told_kindly(site: Site) -> None:
     visit.fill(username="ana", password=PASSWORD)
     visit.submit()
     expect(visit.page).to_have_url(re.compile("/console/account"))
+
+
+def test_contact_forms_keep_to_themselves(site: Site) -> None:
+    site.register(phone=PHONE)
+    site.register("ben")
+    context = site.visitor()
+    visit = Visit(site, context, "en desktop")
+    page = visit.page
+    visit.go("/signin?to=/account")
+    visit.fill(username="ana", password=PASSWORD)
+    visit.submit()
+    email, phone = (page.locator("main ul.list").nth(1).locator("> li").nth(number) for number in range(2))
+    email.locator("button.link", has_text="Verify").click()
+    page.keyboard.press("Enter")  # no code yet, so Enter asks for one
+    expect(email.locator(".ask .good")).to_be_visible()
+    email.locator("button.link", has_text="Change").click()
+    expect(email.locator(".ask .good")).to_have_count(0)  # that code was for the old address
+    expect(email.locator("[name=value]")).to_have_attribute("autocomplete", "email")
+    expect(email.locator("[name=value]")).to_be_focused()
+    visit.fill(value="not an address", password="Wrong1234")
+    page.keyboard.press("Enter")
+    expect(email.locator("[aria-invalid=true]")).to_have_count(2)
+    page.reload()
+    expect(email.locator("[name=value]")).to_have_value("not an address")
+    expect(email.locator("[name=password]")).to_have_value("")
+    phone.locator("button.link", has_text="Change").click()
+    expect(page.locator("[aria-invalid=true], [name=value][type=email]")).to_have_count(0)
+    visit.fill(password=PASSWORD)
+    other = context.new_page()
+    other.goto(f"{site.server.url}/console/signin")
+    other.locator("[name=username]").fill("ben")
+    other.locator("[name=password]").fill(PASSWORD)
+    other.keyboard.press("Enter")
+    expect(other.locator("h1")).to_contain_text("ben")
+    expect(page.locator("main ul.list").first).to_contain_text("ben")
+    expect(page.locator("[name=password]")).to_have_count(0)  # what ana typed went with her
+    email.locator("button.link", has_text="Change").click()
+    email.locator("button.link", has_text="Cancel").click()
+    expect(page.locator("h2:focus")).to_have_count(1)
+    context.close()
+
+
+def test_devices_end_all_but_this_one(site: Site) -> None:
+    site.register()
+    for _ in range(2):
+        site.server.login("ana")
+    visit = Visit(site, site.visitor(), "en desktop")
+    visit.go("/signin?to=/account")
+    visit.fill(username="ana", password=PASSWORD)
+    visit.submit()
+    rows = visit.page.locator("main ul.list").last.locator("> li")
+    expect(rows).to_have_count(3)
+    expect(rows.first.locator("time")).to_have_text("Last seen this minute")
+    visit.page.locator("button", has_text="all others").click()
+    expect(rows).to_have_count(1)
+    expect(visit.page.get_by_role("status")).to_have_text("2 other devices are signed out.")
+
+
+def test_pages_offer_what_the_server_can(start_server: Callable[..., Server]) -> None:
+    with Mailbox() as mailbox, sync_playwright() as browsers:
+        settings = {"YAOSHI_SMTP_URL": mailbox.url, "YAOSHI_MAIL_FROM": "no-reply@example.org"}
+        server = start_server(FLASK_ENV="production", SECRET_KEY=SECRET, **settings)
+        browser = browsers.chromium.launch(executable_path="/usr/bin/chromium", args=["--no-sandbox"])
+        site = Site(server, mailbox, None, browser)  # type: ignore[arg-type]
+        page = site.visitor().new_page()
+        page.goto(f"{server.url}/console/forgot?to=/account")
+        expect(page.locator("[name=contact]")).to_have_attribute("type", "email")
+        expect(page.locator("[name=channel]")).to_have_count(0)
+        expect(page.locator("[name=new_password]")).to_have_attribute("autocomplete", "new-password")
+        page.locator("a[href*='/signin']").click()
+        expect(page).to_have_url(re.compile(r"signin\?to=/account$"))
+        expect(page.locator("[name=username]")).to_be_focused()
+        expect(page.locator("[name=how]")).to_have_count(0)
+        browser.close()
+
+
+def test_a_mistyped_contact_is_no_dead_end(start_server: Callable[..., Server]) -> None:
+    server = start_server(FLASK_ENV="development", YAOSHI_CONTACT_VERIFICATION="required")
+    with sync_playwright() as browsers:
+        browser = browsers.chromium.launch(executable_path="/usr/bin/chromium", args=["--no-sandbox"])
+        site = Site(server, None, None, browser)  # type: ignore[arg-type]
+        site.register()
+        visit = Visit(site, site.visitor(), "en desktop")
+        visit.go("/signin?to=/account")
+        visit.fill(username="ana", password=PASSWORD)
+        visit.submit()
+        visit.page.locator("[name=channel][value=email]").check()
+        visit.page.locator("button.link", has_text="another").click()
+        visit.fill(value="right@example.com", password=PASSWORD)
+        visit.submit()
+        shown = visit.page.locator(".ask .quiet").inner_text()
+        visit.fill(code=re.search(r"\d{6}", shown)[0])  # type: ignore[index]
+        visit.submit()
+        visit.page.locator("main a[href*='/signin']").click()
+        visit.fill(username="right@example.com", password=PASSWORD)
+        visit.submit()
+        expect(visit.page).to_have_url(re.compile("/console/account$"))
+        assert not site.problems
+        browser.close()
 
 
 def test_a_server_that_goes_away_loses_nobodys_form(site: Site) -> None:

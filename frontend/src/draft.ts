@@ -1,11 +1,23 @@
 import { reactive, watch } from 'vue'
 
+const PREFIX = 'yaoshi.draft.'
+
+/** Forget every draft: for who leaves a screen that others use as well. */
+export function forgetDrafts(): void {
+  for (const key of Object.keys(sessionStorage)) if (key.startsWith(PREFIX)) sessionStorage.removeItem(key)
+}
+
+/** Leave something in a form that is opened next. */
+export function leaveDraft(name: string, form: Record<string, string>): void {
+  sessionStorage.setItem(PREFIX + name, JSON.stringify(form))
+}
+
 /**
  * A form that survives a reload or an ended session: kept for this tab, all but what is secret.
  * `forget` is for when it has been sent.
  */
 export function useDraft<T extends Record<string, string>>(name: string, empty: T, secret: (keyof T)[]): { form: T; forget(): void } {
-  const key = `yaoshi.draft.${name}`
+  const key = PREFIX + name
   const kept: unknown = JSON.parse(sessionStorage.getItem(key) ?? '{}')
   const form = reactive({ ...empty, ...(kept as Partial<T>) }) as T
   const stop = watch(form, (typed) => {

@@ -1,5 +1,7 @@
 import { Problem, Unreachable } from '@yaoshi/client'
-import { nextTick, ref, shallowRef, type Ref, type ShallowRef } from 'vue'
+import { nextTick, ref, shallowRef, watch, type Ref, type ShallowRef } from 'vue'
+
+import { i18n } from './i18n'
 
 export interface Sending {
   /** Whether an answer is awaited. */
@@ -23,10 +25,13 @@ export function useSending(): Sending {
   const problem = shallowRef<Problem>()
   const lost = ref(false)
   let decide: ((again: boolean) => void) | undefined
+  // The server's sentence is in the language of then.
+  watch(i18n.global.locale, () => (problem.value = undefined))
 
   async function send<T>(act: () => Promise<T>): Promise<T | undefined> {
     if (busy.value) return undefined
     decide?.(false)
+    const form = document.activeElement?.closest('form') ?? document
     for (;;) {
       busy.value = true
       problem.value = undefined
@@ -36,7 +41,7 @@ export function useSending(): Sending {
       } catch (error) {
         if (error instanceof Problem) {
           problem.value = error
-          void nextTick(() => document.querySelector<HTMLElement>('[aria-invalid="true"]')?.focus())
+          void nextTick(() => form.querySelector<HTMLElement>('[aria-invalid="true"]')?.focus())
           return undefined
         }
         if (!(error instanceof Unreachable)) throw error
