@@ -121,6 +121,8 @@ class Spoken(BaseHTTPRequestHandler):
         if told is None:
             self.gateway.refused.append(self.path)
             return self.answer(*REFUSALS[self.gateway.vendor]["signature"])
+        if how == "forbidden":
+            return self.answer(*REFUSALS[self.gateway.vendor]["right"])
         if how == "error":
             return self.answer(*REFUSALS[self.gateway.vendor]["number"])
         if "asked" in told:
@@ -157,7 +159,7 @@ class Spoken(BaseHTTPRequestHandler):
 class Gateway:
     """An HTTP gateway that speaks as `vendor` does. `script` holds how the next answers go; then all is well.
 
-    `receipt` is what it says when it is asked what became of a message. "down" 503 · "error" the vendor's own refusal of this number · "broken" 500 · "drop" taken, then the connection
+    `receipt` is what it says when it is asked what became of a message. "down" 503 · "error" the vendor's own refusal of this number · "forbidden" of this key · "broken" 500 · "drop" taken, then the connection
     ends · "drip" one byte a while.
     """
 
@@ -227,7 +229,7 @@ def check_aliyun(path: str, headers: dict[str, str], _body: bytes) -> dict[str, 
     if not {"host", "x-acs-action", "x-acs-date", "x-acs-signature-nonce", "x-acs-content-sha256"} <= set(names):
         return None
     if headers["x-acs-action"] == "QuerySendDetails":
-        return {"asked": query["BizId"]}
+        return {"asked": f"{query['BizId']} {query['SendDate']}"}
     values = json.loads(query["TemplateParam"])
     return {"to": "+86" + query["PhoneNumbers"], "key": query["OutId"], "template": query["TemplateCode"], "code": values["code"], "sign": query["SignName"], "min": values["min"]}  # fmt: skip
 
@@ -292,6 +294,7 @@ REFUSALS: dict[str, dict[str, tuple[int, Any]]] = {
     "aliyun": {
         "signature": (400, {"Code": "SignatureDoesNotMatch", "Message": "no"}),
         "number": (200, {"Code": "isv.MOBILE_NUMBER_ILLEGAL", "Message": "no"}),
+        "right": (403, {"Code": "Forbidden.RAM", "Message": "no"}),
     },
     "tencent": {
         "signature": (
@@ -299,6 +302,7 @@ REFUSALS: dict[str, dict[str, tuple[int, Any]]] = {
             {"Response": {"Error": {"Code": "AuthFailure.SignatureFailure", "Message": "no"}, "RequestId": "9"}},
         ),
         "number": (200, {"Response": {"SendStatusSet": [{"Code": "InvalidParameterValue.IncorrectPhoneNumber"}]}}),
+        "right": (200, {"Response": {"Error": {"Code": "UnauthorizedOperation", "Message": "no"}}}),
     },
     "twilio": {"signature": (401, {"code": 20003}), "number": (400, {"code": 21211})},
     "webhook": {"signature": (401, {}), "number": (422, {})},

@@ -1,6 +1,8 @@
 """Attack list, letters Q and N, and what REL says of messages: from a promise to a mailbox or a telephone."""
 
+import base64
 import contextlib
+import hmac
 import json
 import re
 import socket
@@ -26,12 +28,13 @@ from tencentcloud.common.profile.http_profile import HttpProfile
 
 from conftest import Answer, World
 from servers import yaoshi
+from yaoshi.bootstrap import OPERATOR
 from yaoshi.core.errors import SettingsRefused, StorageUnavailable
 from yaoshi.messaging import service
 from yaoshi.messaging.budget import OverBudget
 from yaoshi.messaging.letters import KINDS, NOTICES, Letters
 from yaoshi.messaging.providers import smtp
-from yaoshi.messaging.providers.webhook import signature
+from yaoshi.messaging.signatures import is_signed, signature
 from yaoshi.outbox.policy import LEASE, State, due_again
 from yaoshi.outbox.service import Ending, Outbox
 from yaoshi.outbox.worker import WORKER
@@ -216,6 +219,104 @@ def test_what_does_not_arrive_goes_to_the_next_provider(
     assert world.rows("SELECT sealed FROM messages") == [(None,)]
     code = (other if second else first).taken[0]["code"]
     assert world.reset(code, channel="phone", contact=PHONE).status == 200
+
+
+@pytest.mark.parametrize("vendor", VENDORS)
+def test_who_may_have_it_is_asked_again_and_nobody_else(
+    make_world: Callable[..., World], gateways: Callable[[str], Gateway], vendor: str
+) -> None:
+    next_one = "twilio" if vendor != "twilio" else "tencent"
+    first, other = gateways(vendor), gateways(next_one)
+    both = first.settings() | other.settings() | {"sms_providers": f"{vendor},{next_one}"}
+    world = make_world("production", **both)
+    world.register(phone=PHONE)
+    world.ask_code(channel="phone", contact=PHONE)
+    first.script = ["drop", "down", "drop", "drop"]
+    for _ in range(8):
+        send_all(world, "phone")
+        world.clock.advance(seconds=60)
+    once_by_key = vendor == "webhook"  # of the others nobody knows what a second message of one key does
+    assert len(first.taken) == (4 if once_by_key else 2) and len({told.get("key") for told in first.taken}) == 1
+    assert not other.taken and (once_by_key or states(world)[0][0] == "sent")
+
+
+def test_a_receipt_that_overtakes_the_answer_counts(
+    make_world: Callable[..., World], gateways: Callable[[str], Gateway]
+) -> None:
+    first, other = gateways("webhook"), gateways("twilio")
+    world = make_world("production", **first.settings() | other.settings() | {"sms_providers": "webhook,twilio"})
+    world.register(phone=PHONE)
+    world.ask_code(channel="phone", contact=PHONE)
+    claimed = world.house.outbox.claim(WORKER, "phone")
+    assert claimed and receipt(world, {"id": claimed.id, "status": "failed"}).body == {"known": False}
+    assert receipt(world, {"id": claimed.id, "status": "delivered"}).body == {"known": True}
+    assert not world.house.outbox.settle(WORKER, claimed, Ending(State.WAITING, "", "webhook", "9"))
+    world.clock.advance(seconds=46)
+    assert send_all(world, "phone") == 0 and states(world) == [("sent", "")]
+
+
+@pytest.mark.parametrize("vendor", ["aliyun", "tencent"])
+def test_a_key_that_may_not_read_receipts_costs_no_second_sms(
+    make_world: Callable[..., World],
+    gateways: Callable[[str], Gateway],
+    vendor: str,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    first, other = gateways(vendor), gateways("twilio")
+    world = make_world("production", **first.settings() | other.settings() | {"sms_providers": f"{vendor},twilio"})
+    world.register(phone=PHONE)
+    world.ask_code(channel="phone", contact=PHONE)
+    send_all(world, "phone")
+    first.script = ["forbidden"]
+    world.clock.advance(seconds=46)
+    send_all(world, "phone")
+    assert (len(first.taken), len(other.taken)) == (1, 0) and "sms_receipts_refused" in capsys.readouterr().out
+
+
+def test_receipts_are_looked_for_on_the_day_of_the_message(
+    make_world: Callable[..., World], gateways: Callable[[str], Gateway]
+) -> None:
+    first, other = gateways("aliyun"), gateways("twilio")
+    world = make_world("production", **first.settings() | other.settings() | {"sms_providers": "aliyun,twilio"})
+    world.register(phone=PHONE)
+    beijing = world.clock.now() + timedelta(hours=8)
+    world.clock.advance(seconds=(24 - beijing.hour) * 3600 - beijing.minute * 60 - beijing.second - 20)  # 23:59:40
+    day = f"{world.clock.now() + timedelta(hours=8):%Y%m%d}"
+    world.ask_code(channel="phone", contact=PHONE)
+    send_all(world, "phone")
+    world.clock.advance(seconds=46)
+    send_all(world, "phone")
+    assert first.asked == [f"9 {day}"]
+
+
+def test_a_secret_of_standard_webhooks_is_read_as_they_do() -> None:
+    key = bytes(range(32))
+    right = base64.b64encode(hmac.digest(key, b"msg_1.1700000000.{}", "sha256")).decode()
+    secret = "whsec_" + base64.b64encode(key).decode()
+    assert signature(secret, "msg_1", "1700000000", b"{}") == f"v1,{right}"
+    assert is_signed(
+        secret,
+        {"Webhook-Id": "msg_1", "Webhook-Timestamp": "1700000000", "Webhook-Signature": f"v1,x v1,{right}"},
+        b"{}",
+        1700000000,
+    )
+
+
+def test_a_mail_to_an_international_domain_arrives(make_world: Callable[..., World], mailbox: Mailbox) -> None:
+    world = make_world("production", **mailing(mailbox))
+    world.post("register", {"username": "ana", "email": "ana@例子.中国", "password": "Secret123"})
+    world.ask_code(contact="ana@例子.中国")
+    assert send_all(world) == 1 and mailbox.mails[0].to == ["ana@xn--fsqu00a.xn--fiqs8s"]
+    assert world.reset(mailbox.mails[0].code, contact="ana@例子.中国").status == 200
+
+
+def test_what_breaks_the_program_is_a_dead_letter_in_the_end(mailed: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    mailed.post("logout-all", token=mailed.token())
+    monkeypatch.setattr(mailed.house.worker, "_deliver", {}.__getitem__)
+    for _ in range(10):
+        assert mailed.house.worker.send_one("email")
+        mailed.clock.advance(hours=2)
+    assert states(mailed) == [("dead", "TypeError")]
 
 
 def test_a_code_that_was_typed_in_needs_no_receipt(
@@ -595,8 +696,9 @@ def test_c20_the_caps_hold_under_two_hundred_parallel_requests(
         (lambda number: "+8613800138000", str, 10),
         (lambda number: f"+861380013{number:04d}", str, 20),
         (lambda number: f"+86139{number:04d}0000", lambda _: "one", 50),
+        (lambda number: f"+86139{number:04d}0000", lambda _: "forwarded", 60),
     ],
-    ids=["number", "prefix", "source"],
+    ids=["number", "prefix", "source", "many-behind-one-address"],
 )
 def test_c20_each_cap_by_itself(
     make_world: Callable[..., World],
@@ -634,6 +736,36 @@ def test_c20_a_prefix_whose_codes_nobody_types_in_is_paused(
     with pytest.raises(OverBudget, match="paused"):
         budget.spend("+8613800139999", "x", is_code=True)
     budget.spend("+8613900139999", "x", is_code=True)
+
+
+def test_c20_used_up_codes_silence_no_warning(
+    make_world: Callable[..., World], gateways: Callable[[str], Gateway]
+) -> None:
+    world = make_world("production", **gateways("webhook").settings())
+    budget = world.house.messages._budget
+    for notices in (False, True):
+        for number in range(12):
+            if number < 10:
+                budget.spend("+8613800138000", "one", is_code=not notices)
+            else:
+                with pytest.raises(OverBudget):
+                    budget.spend("+8613800138000", "one", is_code=not notices)
+    world.house.messages.proved("phone", "")  # an adopted number that is none: what it opened is done
+
+
+def test_c20_a_warning_waits_where_a_code_is_dropped(
+    make_world: Callable[..., World], gateways: Callable[[str], Gateway]
+) -> None:
+    money = {"sms_daily_budget": 0.03, "sms_price": 0.05}  # less than one SMS
+    gateway = gateways("webhook")
+    world = make_world("production", **gateway.settings() | money)
+    world.register(phone=PHONE)
+    world.ask_code(channel="phone", contact=PHONE)
+    with world.house.db.write(OPERATOR) as work:
+        world.house.accounts.prove(work, 1, "phone")
+    world.post("logout-all", token=world.token())
+    send_all(world, "phone")
+    assert [state for state, _ in states(world)] == ["dropped", "waiting"] and not gateway.taken
 
 
 def test_c20_over_the_cap_the_answer_is_the_usual_one(
@@ -738,6 +870,7 @@ def test_pages_ask_for_the_rules(
             "YAOSHI_SMS_DAILY_MAX",
         ),
         ({"YAOSHI_SMS_WEBHOOK_SECRET": "short"}, "YAOSHI_SMS_WEBHOOK_SECRET is shorter"),
+        ({"YAOSHI_SMS_WEBHOOK_SECRET": "whsec_" + "?" * 40}, "YAOSHI_SMS_WEBHOOK_SECRET"),
         (
             {
                 "YAOSHI_SMS_PROVIDERS": "webhook",
@@ -749,7 +882,18 @@ def test_pages_ask_for_the_rules(
             "YAOSHI_SMS_COUNTRIES must be set",
         ),
     ],
-    ids=["keys", "unknown", "sender", "scheme", "templates", "clear-text", "S09-cap", "S09-webhook", "S09-countries"],
+    ids=[
+        "keys",
+        "unknown",
+        "sender",
+        "scheme",
+        "templates",
+        "clear-text",
+        "S09-cap",
+        "S09-webhook",
+        "base64",
+        "S09-countries",
+    ],
 )
 def test_s09_a_half_set_provider_is_refused_by_name(
     monkeypatch: pytest.MonkeyPatch, environment: dict[str, str], named: str

@@ -116,7 +116,7 @@ def build(settings: Settings, clock: Clock | None = None) -> House:
     couriers = couriers_of(settings, clock, development=settings.development)
     letters = Letters(settings.installation_name, settings.templates_dir)
     # What SMS cost is always counted in the main database, whatever counts sign-ins.
-    messages = Messages(outbox, letters, couriers, Budget(counters, settings), clock, is_open)
+    messages = Messages(outbox, letters, couriers, Budget(counters, settings, clock), clock, is_open)
     slips = Slips(db, clock, box)
     notices = Notices(messages, slips, settings.public_url)
     sessions = Sessions(db, clock, keys, limiter, RefreshTokens(box), notices, settings)

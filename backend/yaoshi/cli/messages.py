@@ -13,6 +13,7 @@ from yaoshi.core.errors import SettingsRefused
 from yaoshi.core.phrases import LANGUAGES
 from yaoshi.messaging.letters import KINDS, NOTICES, Unwritable
 from yaoshi.outbox.policy import State
+from yaoshi.web.access import set_up_logs
 
 _LANGUAGE = click.option("--language", type=click.Choice(LANGUAGES), default="zh-CN", show_default=True)
 _CODE = {"code": "123456", "minutes": "10"}
@@ -27,6 +28,7 @@ _NOTICE = {
 @click.command()
 def worker() -> None:
     """Send waiting messages until SIGTERM or Ctrl-C; several of these, on several machines, share the work."""
+    set_up_logs()
     with open_house() as house:
         for number in (signal.SIGTERM, signal.SIGINT):
             # The handler only asks: what is being sent is finished first.

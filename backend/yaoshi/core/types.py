@@ -21,6 +21,10 @@ class SystemClock:
         return datetime.now(UTC)
 
 
+SHARED_SOURCE = "forwarded"
+"""The counter key of all who come through one address that nobody told us is a proxy."""
+
+
 @dataclass(frozen=True, slots=True)
 class Caller:
     """Who stands at the door: an address, a program, a language and a request.

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from yaoshi.core.errors import Kind, NotOffered, Problem
 from yaoshi.core.phrases import Phrase
 from yaoshi.core.types import Caller, Clock
-from yaoshi.messaging.providers.webhook import is_signed
+from yaoshi.messaging.signatures import is_signed
 from yaoshi.outbox.service import Outbox
 
 
@@ -32,4 +32,4 @@ class Receipts:
 
     def take(self, caller: Caller, message_id: str, *, delivered: bool) -> bool:
         """Settle the message that waits for this receipt; return whether there is one."""
-        return self._outbox.receive(caller, message_id, delivered=delivered)
+        return self._outbox.receive(caller, message_id, "webhook", delivered=delivered)

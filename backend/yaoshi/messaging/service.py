@@ -9,6 +9,8 @@ from datetime import datetime
 from functools import partial
 from typing import Protocol, TypeVar
 
+import structlog
+
 from yaoshi.core.db import Work
 from yaoshi.core.errors import StorageUnavailable
 from yaoshi.core.types import Clock
@@ -114,18 +116,27 @@ class Messages:
         couriers = self._couriers.get(parcel.channel, ())
         is_code = parcel.code_id is not None
         if not claimed.receipt:
-            return self.send(parcel.channel, letter, claimed.source, is_code=is_code)
+            # A provider of which nobody knows whether it has the message is asked again, and no other one.
+            unsure = [courier for courier in couriers if courier.name == claimed.provider]
+            return self.send(parcel.channel, letter, claimed.source, is_code=is_code, unsure=unsure)
         following = self._following(couriers, claimed, letter)
         ending = self._spend_and_try(following, letter, claimed.source, is_code=is_code) if following else None
         # What a provider took counts as sent, even where its receipt did not come and nobody else could help.
         taken = ending and (ending.state is State.SENT or ending.receipt)
         return ending if ending and taken else Ending(State.SENT, provider=claimed.provider)
 
-    def send(self, channel: str, letter: Letter, source: str, *, is_code: bool = False) -> Ending:
-        """Hand `letter` to the first provider that takes it. Raises StorageUnavailable."""
+    def send(
+        self, channel: str, letter: Letter, source: str, *, is_code: bool = False, unsure: Sequence[Courier] = ()
+    ) -> Ending:
+        """Hand `letter` to the first provider that takes it, or again to the one that was `unsure`.
+
+        Raises StorageUnavailable.
+        """
         couriers = self._couriers.get(channel, ())
         if not couriers:
             return Ending(State.DEAD, f"no provider for {channel}")
+        if unsure:
+            return self._try_again(unsure[0], letter)
         if channel != "phone":
             return self._try_all(couriers, letter)
         return self._spend_and_try(couriers, letter, source, is_code=is_code)
@@ -134,20 +145,32 @@ class Messages:
         try:
             spent = self._budget.spend(letter.to, source, is_code=is_code)
         except OverBudget as over:
-            return Ending(State.DROPPED, str(over))
+            # A warning is worth its wait; a code is not.
+            return Ending(State.DROPPED if is_code else State.WAITING, str(over))
         ending = self._try_all(couriers, letter)
         if ending.state is not State.SENT and not ending.receipt and not ending.reason.startswith(Unsure.__name__):
             self._budget.give_back(spent)
         return ending
+
+    def _try_again(self, courier: Courier, letter: Letter) -> Ending:
+        """Ask the provider that may have the message; it is counted already. One that sends twice is asked but once."""
+        ending = self._try_all([courier], letter)
+        if ending.state is State.WAITING and ending.reason.startswith(Unsure.__name__) and not courier.idempotent:
+            return Ending(State.SENT, "nobody knows whether it arrived", courier.name)
+        return ending._replace(provider=courier.name)
 
     def _following(self, couriers: Sequence[Courier], claimed: Claimed, letter: Letter) -> Sequence[Courier]:
         """Return who may try instead of the provider that took the message: nobody, once the telephone has it."""
         places = [place for place, courier in enumerate(couriers) if courier.name == claimed.provider]
         if not places:
             return ()
+        courier = couriers[places[0]]
         try:
-            courier = couriers[places[0]]
             delivered = _within(MOST_SECONDS, lambda: courier.delivered(claimed.receipt, letter))
+        except Refused as refused:
+            # Without a right to receipts nobody would be believed, and every SMS would be sent twice.
+            structlog.get_logger().error("sms_receipts_refused", provider=courier.name, reason=str(refused))
+            delivered = True
         except (Unreached, Unsure):
             delivered = None
         return () if delivered else couriers[places[0] + 1 :]

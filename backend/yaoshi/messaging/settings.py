@@ -10,6 +10,7 @@ from pydantic_settings import NoDecode
 
 from yaoshi.core.config import Group, SecretList
 from yaoshi.messaging.providers.templates import Templates
+from yaoshi.messaging.signatures import signing_key
 
 _HOSTS_HERE = ("localhost", "127.0.0.1", "::1")
 
@@ -68,7 +69,7 @@ class MessagingSettings(Group):
     """Calling codes of the countries that SMS go to, comma-separated."""
 
     aliyun_access_key_id: str = ""
-    """Alibaba Cloud: the id of an access key that may do `dysms:SendSms` and nothing else."""
+    """Alibaba Cloud: the id of an access key that may do `dysms:SendSms` and `dysms:QuerySendDetails` and no more."""
 
     aliyun_access_key_secret: str = Field("", repr=False)
     """Alibaba Cloud: the secret of that key."""
@@ -84,7 +85,7 @@ class MessagingSettings(Group):
     """Alibaba Cloud: the address of the region's service."""
 
     tencent_secret_id: str = ""
-    """Tencent Cloud: the id of a key that may do `sms:SendSms` and nothing else."""
+    """Tencent Cloud: the id of a key that may do `sms:SendSms` and `sms:PullSmsSendStatusByPhoneNumber` and no more."""
 
     tencent_secret_key: str = Field("", repr=False)
     """Tencent Cloud: the secret of that key."""
@@ -120,7 +121,7 @@ class MessagingSettings(Group):
     """Webhook: the address that is posted each SMS as JSON."""
 
     sms_webhook_secret: str = Field("", repr=False)
-    """Webhook: what signs each post (Standard Webhooks), 32 bytes or more."""
+    """Webhook: what signs each post, 32 bytes or more; as Standard Webhooks has it, `whsec_` and base64."""
 
     templates_dir: Path | None = None
     """A folder of templates of your own; those it does not hold are ours."""
@@ -140,6 +141,15 @@ class MessagingSettings(Group):
             parts = urlsplit(url)
             if parts.scheme not in ("smtp", "smtps") or not parts.hostname or parts.path.strip("/"):
                 raise ValueError("must be like smtps://user:password@mail.example.com:465")
+        return value
+
+    @field_validator("sms_webhook_secret")
+    @classmethod
+    def _keys(cls, value: str) -> str:
+        try:
+            signing_key(value)
+        except ValueError:
+            raise ValueError("must be base64 after whsec_") from None
         return value
 
     def lacks(self) -> list[str]:

@@ -176,21 +176,21 @@ class Outbox:
             held = update(Message).where(Message.id == claimed.id, Message.lease == claimed.lease)
             return work.db.execute(held.values(state=state.value, **change)).rowcount == 1
 
-    def receive(self, caller: Caller, message_id: str, *, delivered: bool) -> bool:
-        """Take the receipt of a message that waits for one; return whether there was such a message.
+    def receive(self, caller: Caller, message_id: str, provider: str, *, delivered: bool) -> bool:
+        """Take the receipt of a message that is on its way; return whether there was such a message.
 
-        What was not delivered is due at once, for the next provider.
+        What arrived is sent, even while a worker still waits for the provider's answer: its claim ends here. What did
+        not, is due at once for the next provider, unless that has it already.
         """
+        on_its_way = (Message.id == message_id, Message.state == State.WAITING.value)
         with self._db.write(caller) as work:
-            waiting = update(Message).where(
-                Message.id == message_id,
-                Message.state == State.WAITING.value,
-                Message.receipt != "",
-                Message.lease.is_(None),
-            )
-            sent: dict[str, Any] = {"state": State.SENT.value, "sealed": None}
-            change = sent if delivered else {"due_at": work.now}
-            return work.db.execute(waiting.values(**change)).rowcount == 1
+            if delivered:
+                taken = update(Message).where(*on_its_way, or_(Message.receipt != "", Message.lease.is_not(None)))
+                sent = {"state": State.SENT.value, "sealed": None, "lease": None, "leased_until": None}
+                return work.db.execute(taken.values(**sent, provider=provider)).rowcount == 1
+            failed = update(Message).where(*on_its_way, Message.receipt != "", Message.lease.is_(None))
+            failed = failed.where(Message.provider == provider)
+            return work.db.execute(failed.values(due_at=work.now)).rowcount == 1
 
     def listing(self, state: str | None, most: int) -> list[Waiting]:
         """Return messages, the newest first."""

@@ -7,10 +7,12 @@ import structlog
 
 from yaoshi.core.errors import Problem
 from yaoshi.core.types import Caller
+from yaoshi.outbox.policy import State
 from yaoshi.outbox.service import Claimed, Ending, Outbox
 
 CHANNELS = ("email", "phone")
 SENDERS = 4
+MOST_FAILURES = 10
 LOOK_EVERY_SECONDS = 0.5
 WORKER = Caller(address="", agent="yaoshi worker", language="en", request_id="worker")
 
@@ -57,7 +59,16 @@ class Worker:
         claimed = self._outbox.claim(WORKER, channel)
         if claimed is None:
             return False
-        self._outbox.settle(WORKER, claimed, self._deliver(claimed))
+        try:
+            ending = self._deliver(claimed)
+        except Problem:
+            raise
+        except Exception as error:
+            # One message that breaks the program must not stop the others, nor come back for ever.
+            structlog.get_logger().exception("outbox_failed")
+            last = claimed.attempts >= MOST_FAILURES
+            ending = Ending(State.DEAD if last else State.WAITING, type(error).__name__)
+        self._outbox.settle(WORKER, claimed, ending)
         return True
 
     def _keep_sending(self, channel: str) -> None:
@@ -68,7 +79,6 @@ class Worker:
                 structlog.get_logger().warning("outbox_waits", code=problem.code)
                 sent = False
             except Exception:
-                # One message that breaks the program must not stop the others: its lease ends, and it is tried again.
                 structlog.get_logger().exception("outbox_failed")
                 sent = False
             if not sent:

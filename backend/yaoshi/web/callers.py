@@ -13,7 +13,7 @@ from werkzeug.datastructures import LanguageAccept
 from werkzeug.http import parse_accept_header
 
 from yaoshi.core import random
-from yaoshi.core.types import Caller
+from yaoshi.core.types import SHARED_SOURCE, Caller
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
@@ -52,7 +52,7 @@ class Callers:
             agent=environ.get("HTTP_USER_AGENT", "")[:512],
             language=_language(environ.get("HTTP_ACCEPT_LANGUAGE", "")[:200], self._default_language),
             request_id=f"{self._process}-{next(self._requests):x}",
-            source="forwarded" if shared else source_of(address),
+            source=SHARED_SOURCE if shared else source_of(address),
             relaxed=self._development and peer is not None and peer.is_loopback,
             shared=shared,
         )

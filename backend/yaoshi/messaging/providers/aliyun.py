@@ -5,10 +5,11 @@ Source: https://help.aliyun.com/zh/sdk/product-overview/v3-request-structure-and
 
 import hmac
 import json
-from datetime import timedelta, timezone
+from datetime import datetime, timedelta, timezone
 from hashlib import sha256
 from typing import Any
 from urllib.parse import quote, urlsplit
+from uuid import UUID
 
 from yaoshi.core import random
 from yaoshi.core.types import Clock
@@ -19,6 +20,7 @@ from yaoshi.messaging.providers.templates import Templates
 
 ENDPOINT = "https://dysmsapi.aliyuncs.com"
 _NEVER = ("isv.MOBILE_NUMBER_ILLEGAL", "isv.MOBILE_COUNT_OVER_LIMIT", "isv.BLACK_KEY_CONTROL_LIMIT")
+_FORBIDDEN = ("Forbidden", "NoPermission")
 _FAILED, _DELIVERED = 2, 3
 _BEIJING = timezone(timedelta(hours=8))
 _EMPTY = sha256(b"").hexdigest()
@@ -61,10 +63,14 @@ class Aliyun(Courier):
         ask("GET", self._endpoint + "/", headers={})
 
     def delivered(self, receipt: str, letter: Letter) -> bool | None:
-        """Ask for the receipt. Raises Unreached, Unsure."""
-        day = self._clock.now().astimezone(_BEIJING).strftime("%Y%m%d")
-        query = {"PhoneNumber": _number(letter), "BizId": receipt, "SendDate": day, "PageSize": "10"}
+        """Ask for the receipt. Raises Unreached, Unsure, Refused."""
+        # The day of the message, which its key (UUIDv7) tells, and not of now.
+        sent_at = datetime.fromtimestamp((UUID(letter.key).int >> 80) / 1000, _BEIJING)
+        query = {"PhoneNumber": _number(letter), "BizId": receipt, "SendDate": f"{sent_at:%Y%m%d}", "PageSize": "10"}
         _, answer = self._call("QuerySendDetails", query | {"CurrentPage": "1"})
+        code = str(member(answer, "Code"))
+        if code.startswith(_FORBIDDEN):
+            raise Refused(code[:80])
         status = member(answer, "SmsSendDetailDTOs", "SmsSendDetailDTO", 0, "SendStatus")
         return {_FAILED: False, _DELIVERED: True}.get(status)
 

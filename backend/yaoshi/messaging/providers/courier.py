@@ -27,6 +27,8 @@ class Courier(ABC):
     """A provider. `name` is what the operator calls it."""
 
     name: str
+    idempotent = False
+    """Whether a message that comes twice with one key reaches people once."""
 
     def carries(self, kind: str) -> bool:
         """Return whether messages of this kind can go by this provider."""
@@ -42,7 +44,7 @@ class Courier(ABC):
     def delivered(self, receipt: str, letter: Letter) -> bool | None:
         """Return whether the telephone has what `send` gave this receipt for; None while nobody knows.
 
-        Raises what `send` raises.
+        Raises what `send` raises: Refused where this key may not ask.
         """
         return None
 

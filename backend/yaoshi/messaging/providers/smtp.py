@@ -39,6 +39,7 @@ class Smtp(Courier):
     """
 
     name = "smtp"
+    idempotent = True  # by its Message-ID
 
     def __init__(self, url: str, sender: str, *, context: ssl.SSLContext | None = None) -> None:
         parts = urlsplit(url)
@@ -52,13 +53,14 @@ class Smtp(Courier):
 
     def send(self, letter: Letter) -> str:
         """Hand over `letter`. Raises Unreached, Unsure, Refused."""
-        mail = self._mail(letter)
+        to = _wire_address(letter.to)
+        mail = self._mail(letter, to)
         with self._connection() as connection:
             try:
                 code, said = connection.client.mail(parseaddr(self._sender)[1])
                 if code >= 400:
                     raise Unreached(_told(code, said))
-                code, said = connection.client.rcpt(letter.to)
+                code, said = connection.client.rcpt(to)
                 if code >= 400:
                     connection.client.rset()
                     raise (Refused if code >= 500 else Unreached)(_told(code, said))
@@ -80,10 +82,10 @@ class Smtp(Courier):
         with self._connection():
             pass
 
-    def _mail(self, letter: Letter) -> bytes:
+    def _mail(self, letter: Letter, to: str) -> bytes:
         mail = EmailMessage(policy=SMTP)
         try:
-            mail["From"], mail["To"], mail["Subject"] = self._sender, letter.to, letter.subject
+            mail["From"], mail["To"], mail["Subject"] = self._sender, to, letter.subject
             mail["Date"] = formatdate(usegmt=True)
             # The same at every attempt: a mailbox that gets a message twice can show it once.
             mail["Message-ID"] = f"<{letter.key}@{parseaddr(self._sender)[1].rpartition('@')[2]}>"
@@ -133,6 +135,7 @@ class Smtp(Courier):
             client.ehlo_or_helo_if_needed()
             if not self._secure and (client.has_extn("starttls") or not is_here(self._host)):
                 client.starttls(context=self._context)
+                client.ehlo()  # RFC 3207 §4.2: what was said before counts for nothing
             if self._user:
                 client.login(self._user, self._password)
         except (smtplib.SMTPException, OSError, UnicodeError) as error:
@@ -140,6 +143,17 @@ class Smtp(Courier):
                 client.close()
             raise Unreached(_reason(error)) from error
         return _Connection(client)
+
+
+def _wire_address(address: str) -> str:
+    """Return the address with its domain in ASCII; one that can't be written so is refused. Source: RFC 5891."""
+    local, _, domain = address.rpartition("@")
+    try:
+        wire = f"{local}@{domain.encode('idna').decode('ascii')}"
+        wire.encode("ascii")
+    except UnicodeError as error:
+        raise Refused("the address needs SMTPUTF8") from error
+    return wire
 
 
 def is_here(host: str) -> bool:

@@ -23,8 +23,9 @@ _LOOK_BACK = timedelta(minutes=15)
 _NEVER = (
     "FailedOperation.PhoneNumberInBlacklist",
     "InvalidParameterValue.IncorrectPhoneNumber",
-    "UnsupportedOperation.UnsupportedRegion",
+    "UnsupportedOperation.UnsuportedRegion",  # as they spell it
 )
+_FORBIDDEN = ("UnauthorizedOperation", "AuthFailure.UnauthorizedOperation")
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,10 +80,13 @@ class Tencent(Courier):
         ask("GET", self._endpoint + "/", headers={})
 
     def delivered(self, receipt: str, letter: Letter) -> bool | None:
-        """Ask for the receipt. Raises Unreached, Unsure."""
+        """Ask for the receipt. Raises Unreached, Unsure, Refused."""
         since = int((self._clock.now() - _LOOK_BACK).timestamp())
         asked = {"PhoneNumber": letter.to, "SmsSdkAppId": self._application.id, "BeginTime": since}
         _, answer = self._call("PullSmsSendStatusByPhoneNumber", asked | {"Offset": 0, "Limit": 100})
+        code = str(member(answer, "Response", "Error", "Code"))
+        if code.startswith(_FORBIDDEN):
+            raise Refused(code[:80])
         known = member(answer, "Response", "PullSmsSendStatusSet") or []
         statuses = [member(one, "ReportStatus") for one in known if member(one, "SerialNo") == receipt]
         return {"SUCCESS": True, "FAIL": False}.get(statuses[0]) if statuses else None
