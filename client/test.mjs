@@ -48,6 +48,22 @@ await assert.rejects(made({ base: `${base}/healthz` }).options(), (error) => err
 offline = false
 assert.ok(await three.me())
 
+// A stranger costs one question, and one that hangs ends.
+const asked = []
+const stranger = made({ way: 'cookie', fetch: (...call) => (asked.push(call[0]), fetch(...call)) })
+assert.equal(await stranger.me(), undefined)
+assert.deepEqual(asked, [`${base}/api/auth/refresh`])
+const hang = (_url, { signal }) => new Promise((_, reject) => signal.addEventListener('abort', () => reject(signal.reason)))
+const awake = setTimeout(() => undefined, 60_000) // Node ends where only a time-out is waited for
+await assert.rejects(made({ way: 'cookie', timeout: 50, fetch: hang }).me(), Unreachable)
+clearTimeout(awake)
+
+// Nobody is signed out before the server says so.
+offline = true
+await assert.rejects(three.logout(), Unreachable)
+offline = false
+assert.ok(await three.me())
+
 // A call of one's own is repeated once after a 401.
 assert.equal((await one.fetch(`${base}/api/auth/me`)).status, 200)
 assert.equal((await one.endSession((await one.sessions())[0].id)).msg.length > 0, true)

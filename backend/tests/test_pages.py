@@ -412,6 +412,91 @@ def test_a_mistyped_contact_is_no_dead_end(start_server: Callable[..., Server]) 
         browser.close()
 
 
+def signed_in(site: Site, to: str = "/") -> Visit:
+    visit = Visit(site, site.visitor(), "en desktop")
+    visit.go(f"/signin?to={to}")
+    visit.fill(username="ana", password=PASSWORD)
+    visit.submit()
+    expect(visit.page).to_have_url(re.compile(f"/console{to}$"))
+    return visit
+
+
+def test_a_sign_out_that_did_not_get_through_is_not_shown_as_one(site: Site) -> None:
+    site.register()
+    visit = signed_in(site)
+    visit.page.context.set_offline(True)
+    visit.page.locator("nav button").first.click()
+    again = visit.page.get_by_role("alert").get_by_role("button")
+    expect(again).to_be_visible()
+    visit.page.context.set_offline(False)
+    again.click()
+    expect(visit.page).to_have_url(re.compile("/console/signin$"))
+    assert visit.page.evaluate("Object.keys(sessionStorage).filter(key => key.includes('draft'))") == []
+    visit.go("/")
+    expect(visit.page).to_have_url(re.compile("/console/signin"))
+
+
+def test_a_server_that_refuses_for_now_is_told_and_asked_again(start_server: Callable[..., Server]) -> None:
+    server = start_server(FLASK_ENV="development", YAOSHI_LIMIT_REFRESH_SESSION="1/minute")
+    with sync_playwright() as browsers:
+        browser = browsers.chromium.launch(executable_path="/usr/bin/chromium", args=["--no-sandbox"])
+        site = Site(server, None, None, browser)  # type: ignore[arg-type]
+        site.register()
+        visit = signed_in(site)
+        visit.page.reload()  # the one refresh of this minute
+        expect(visit.page.locator("h1")).to_contain_text("ana")
+        visit.page.reload()
+        expect(visit.page.get_by_role("alert")).to_contain_text("Too many")
+        visit.page.get_by_role("button", name="Try again").click()
+        expect(visit.page.get_by_role("alert")).to_contain_text("Too many")
+        assert not site.problems
+        browser.close()
+
+
+def test_a_session_that_ended_while_the_line_was_down_leads_to_the_door(site: Site) -> None:
+    site.register()
+    visit = signed_in(site)
+    visit.page.route("**/api/auth/refresh", lambda route: route.abort())
+    visit.go("/account")
+    again = visit.page.get_by_role("alert").get_by_role("button")
+    expect(again).to_be_visible()
+    token = site.server.login("ana", PASSWORD).json()["access_token"]
+    site.server.say("POST", "/api/auth/logout-all", headers={"Authorization": f"Bearer {token}"})
+    visit.page.unroute("**/api/auth/refresh")
+    again.click()
+    expect(visit.page).to_have_url(re.compile(r"signin\?to=/account$"))
+
+
+def test_an_answer_that_comes_late_signs_nobody_in_again(site: Site) -> None:
+    site.register()
+    visit, held = signed_in(site), []
+    visit.page.route("**/api/auth/me", lambda route: held.append(route))
+    other = visit.page.context.new_page()
+    other.goto(f"{site.server.url}/console/signin")
+    other.locator("[name=username]").fill("ana")
+    other.locator("[name=password]").fill(PASSWORD)
+    with visit.page.expect_request("**/api/auth/me"):
+        other.keyboard.press("Enter")  # the first tab hears of it, and asks
+    expect(other).to_have_url(re.compile("/console/$"))
+    other.locator("nav button").first.click()
+    expect(visit.page).to_have_url(re.compile("signin"))
+    body = {"user": {"id": 1, "username": "ana", "email": "a@b.example", "role": "unauth"}}
+    held[0].fulfill(json=body)  # what the server said before
+    visit.page.wait_for_timeout(300)
+    expect(visit.page).to_have_url(re.compile("signin"))
+
+
+def test_a_new_page_begins_at_its_first_field_or_heading(site: Site) -> None:
+    site.register()
+    visit = signed_in(site)
+    visit.page.locator("nav a[href$='/account']").press("Enter")
+    expect(visit.page.locator("h1")).to_have_text("Account")
+    visit.page.locator("nav button").first.press("Enter")
+    expect(visit.page.locator("[name=username]")).to_be_focused()
+    visit.page.locator("a[href$='/forgot']").press("Enter")
+    expect(visit.page.locator("[name=identifier]")).to_be_focused()
+
+
 def test_a_server_that_goes_away_loses_nobodys_form(site: Site) -> None:
     visit = Visit(site, site.visitor(), "en desktop")
     visit.go("/register")

@@ -35,6 +35,8 @@ export interface ClientOptions {
   store?: Store
   /** The reader's language at this moment, `zh-CN` or `en`. */
   language?: () => string
+  /** After so many milliseconds without an answer the server counts as unreachable. Default: 15,000. */
+  timeout?: number
   fetch?: typeof fetch
 }
 
@@ -50,6 +52,7 @@ export class Client {
       base: options.base ?? '',
       way: options.way ?? 'cookie',
       language: options.language ?? (() => 'zh-CN'),
+      timeout: options.timeout ?? 15_000,
       fetch: options.fetch ?? globalThis.fetch.bind(globalThis),
     }
     this.#session = new Session(this.#options.way === 'cookie', options.store ?? memory(), (door, body) =>
@@ -61,7 +64,10 @@ export class Client {
     })
   }
 
-  /** Hear when somebody signs in or out, here or in another tab; returns what ends the hearing. */
+  /**
+   * Hear when somebody signs in or out, here or in another tab, or may have been signed out; returns what ends the
+   * hearing.
+   */
   onNews(listener: (news: News) => void): () => void {
     this.#listeners.add(listener)
     return () => this.#listeners.delete(listener)
@@ -87,15 +93,18 @@ export class Client {
 
   requestResetCode = (claim: Claim): Promise<CodeSent> => this.#post('request-reset-code', claim)
 
+  /** Set a new password; every session of that account is over then, which may be this one. */
   resetPassword = (claim: Claim & { code: string; new_password: string }): Promise<Said> =>
-    this.#post('reset-password', claim)
+    this.#endingSessions('reset-password', claim)
 
-  disown = (token: string): Promise<Said> => this.#post('disown', { token })
+  /** Act on the link of a notice; every session of that account is over then, which may be this one. */
+  disown = (token: string): Promise<Said> => this.#endingSessions('disown', { token })
 
   options = (): Promise<Options> => this.#answer(this.#send('GET', '/api/auth/options'))
 
   /** Who is signed in; undefined when nobody is. */
   async me(): Promise<User | undefined> {
+    if (!this.#session.isOpen && (await this.token()) === undefined) return undefined
     try {
       return (await this.#own<{ user: User }>('GET', 'me')).user
     } catch (error) {
@@ -126,14 +135,18 @@ export class Client {
   changeContact = (channel: Channel, value: string, password: string, ticket?: string): Promise<CodeSent> =>
     this.#own('PUT', `contacts/${channel}`, { value, password }, ticket)
 
-  /** Sign out here. Over for this tab and its sisters even where the server can't be reached. */
+  /**
+   * Sign out here. Only the server can take the cookie back: without its answer nobody is signed out, and this throws.
+   */
   async logout(): Promise<void> {
     const token = this.#session.refreshToken()
     try {
-      await this.#send('POST', '/api/auth/logout', token === null ? undefined : { refresh_token: token })
-    } finally {
-      this.#end()
+      await this.#post('logout', token === null ? undefined : { refresh_token: token })
+    } catch (error) {
+      // Over already is as good as over now.
+      if (!(error instanceof Problem && error.status === 401)) throw error
     }
+    this.#end()
   }
 
   async logoutAll(): Promise<Said> {
@@ -160,10 +173,12 @@ export class Client {
       }
     }
     if (token !== undefined) return send(token)
-    const answer = await send(await this.#session.token())
+    const wasOpen = this.#session.isOpen
+    const bearer = await this.#session.token()
+    const answer = await send(bearer)
     if (answer.status !== 401) return answer
-    if (await this.#session.renew()) return send(await this.#session.token())
-    this.#announce('signed-out')
+    if (bearer !== undefined && (await this.#session.renew())) return send(await this.#session.token())
+    if (wasOpen) this.#announce('signed-out')
     return answer
   }
 
@@ -174,6 +189,13 @@ export class Client {
 
   #post<T>(door: string, body: unknown): Promise<T> {
     return this.#answer(this.#send('POST', `/api/auth/${door}`, body))
+  }
+
+  async #endingSessions(door: string, body: unknown): Promise<Said> {
+    const said = await this.#post<Said>(door, body)
+    this.#session.drop(false)
+    this.#tell('changed')
+    return said
   }
 
   async #send(method: string, path: string, body?: unknown): Promise<Response> {
@@ -189,7 +211,8 @@ export class Client {
     if (this.#options.way === 'cookie') headers['X-Yaoshi-Session'] = 'cookie'
     if (body !== undefined) headers['Content-Type'] = 'application/json'
     const credentials = this.#options.way === 'cookie' ? 'include' : 'omit'
-    return { method, headers, credentials, ...(body === undefined ? {} : { body: JSON.stringify(body) }) }
+    const signal = AbortSignal.timeout(this.#options.timeout)
+    return { method, headers, credentials, signal, ...(body === undefined ? {} : { body: JSON.stringify(body) }) }
   }
 
   async #answer<T>(sent: Promise<Response>): Promise<T> {

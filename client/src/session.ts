@@ -60,6 +60,11 @@ export class Session {
     return this.#cookie ? null : this.#store.get()
   }
 
+  /** Whether somebody was signed in here when it was last known. */
+  get isOpen(): boolean {
+    return this.#access !== undefined
+  }
+
   /** Return an access token that is good for now, renewed if need be; undefined when nobody is signed in. */
   async token(): Promise<string | undefined> {
     if (this.#access && now() < this.#access.until) return this.#access.token
@@ -80,12 +85,12 @@ export class Session {
     let answer: Response
     try {
       answer = await this.#send('refresh', this.#cookie ? undefined : { refresh_token: refreshToken })
+      if (answer.ok) {
+        this.take((await answer.json()) as TokensIn)
+        return true
+      }
     } catch (error) {
-      throw new Unreachable(error)
-    }
-    if (answer.ok) {
-      this.take((await answer.json()) as TokensIn)
-      return true
+      throw error instanceof Unreachable ? error : new Unreachable(error)
     }
     const problem = await problemOf(answer)
     if (problem instanceof Problem && (problem.status === 401 || problem.code === 'csrf')) {

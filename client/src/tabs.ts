@@ -13,7 +13,8 @@ export async function inTurn<T>(act: () => Promise<T>): Promise<T> {
   return done.value as T
 }
 
-export type News = 'signed-in' | 'signed-out'
+/** `changed`: sessions ended that may be ours; whoever shows somebody asks again. */
+export type News = 'signed-in' | 'signed-out' | 'changed'
 
 /** Tells other tabs, and hears them. */
 export class Tabs {

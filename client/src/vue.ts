@@ -1,7 +1,7 @@
 import { readonly, ref, type Ref } from 'vue'
 import type { RouteLocationNormalized, RouteLocationRaw, Router } from 'vue-router'
 
-import { type Client, Unreachable, type User } from './index.js'
+import { type Client, Problem, Unreachable, type User } from './index.js'
 
 export interface SignedIn {
   /** Who is signed in: undefined until `ready`, null when nobody is. */
@@ -16,31 +16,36 @@ export interface SignedIn {
 export function useSignedIn(client: Client): SignedIn {
   const user = ref<User | null>()
   let asking: Promise<User | null> | undefined
+  // An answer counts only while nothing has happened since it was asked for: no news, no later question.
+  let turn = 0
   const reload = (): Promise<User | null> => {
-    const asked: Promise<User | null> = client.me().then(
+    const mine = ++turn
+    asking = client.me().then(
       (found) => {
+        if (mine !== turn) return asking ?? reload()
         user.value = found ?? null
         return user.value
       },
       (error: unknown) => {
-        if (asking === asked) asking = undefined
+        if (mine === turn) asking = undefined
         throw error
       },
     )
-    asking = asked
-    return asked
+    return asking
   }
   client.onNews((news) => {
-    asking = undefined
-    if (news === 'signed-out') user.value = null
-    else void reload().catch(() => undefined)
+    turn += 1
+    if (news === 'signed-out') {
+      user.value = null
+      asking = Promise.resolve(null)
+    } else void reload().catch(() => undefined)
   })
   return { user: readonly(user) as SignedIn['user'], ready: () => asking ?? reload(), reload }
 }
 
 /**
  * Keep strangers from routes with `meta.signedIn`, and send them to `signIn` with the way back in `?to=`.
- * A lost connection lets them through: the page says so itself.
+ * A lost connection, or a server in trouble, lets them through: the page says so itself.
  */
 export function guard(router: Router, session: SignedIn, signIn: (to: RouteLocationNormalized) => RouteLocationRaw): void {
   router.beforeEach(async (to) => {
@@ -48,7 +53,7 @@ export function guard(router: Router, session: SignedIn, signIn: (to: RouteLocat
     try {
       return (await session.ready()) ? true : signIn(to)
     } catch (error) {
-      if (error instanceof Unreachable) return true
+      if (error instanceof Unreachable || error instanceof Problem) return true
       throw error
     }
   })

@@ -1,6 +1,7 @@
 import { guard } from '@yaoshi/client/vue'
 import { createRouter, createWebHistory } from 'vue-router'
 
+import AccountPage from './pages/AccountPage.vue'
 import DisownPage from './pages/DisownPage.vue'
 import ForgotPage from './pages/ForgotPage.vue'
 import HomePage from './pages/HomePage.vue'
@@ -21,7 +22,7 @@ export const router = createRouter({
   history: createWebHistory('/console/'),
   routes: [
     { path: '/', component: HomePage, meta: { title: 'home', signedIn: true } },
-    { path: '/account', component: () => import('./pages/AccountPage.vue'), meta: { title: 'account', signedIn: true } },
+    { path: '/account', component: AccountPage, meta: { title: 'account', signedIn: true } },
     { path: '/signin', component: SignInPage, meta: { title: 'signIn' } },
     { path: '/register', component: RegisterPage, meta: { title: 'register' } },
     { path: '/forgot', component: ForgotPage, meta: { title: 'forgot' } },
