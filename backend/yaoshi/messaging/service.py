@@ -136,7 +136,7 @@ class Messages:
         if not couriers:
             return Ending(State.DEAD, f"no provider for {channel}")
         if unsure:
-            return self._try_again(unsure[0], letter)
+            return self._try_again(unsure, letter)
         if channel != "phone":
             return self._try_all(couriers, letter)
         return self._spend_and_try(couriers, letter, source, is_code=is_code)
@@ -152,9 +152,12 @@ class Messages:
             self._budget.give_back(spent)
         return ending
 
-    def _try_again(self, courier: Courier, letter: Letter) -> Ending:
-        """Ask the provider that may have the message; it is counted already. One that sends twice is asked but once."""
-        ending = self._try_all([courier], letter)
+    def _try_again(self, unsure: Sequence[Courier], letter: Letter) -> Ending:
+        """Ask the provider that may have the message; it is counted already. One that sends twice is asked but once.
+
+        Mail servers are one provider: a mail that comes by two of them has one Message-ID.
+        """
+        ending, courier = self._try_all(unsure, letter), unsure[0]
         if ending.state is State.WAITING and ending.reason.startswith(Unsure.__name__) and not courier.idempotent:
             return Ending(State.SENT, "nobody knows whether it arrived", courier.name)
         return ending._replace(provider=courier.name)

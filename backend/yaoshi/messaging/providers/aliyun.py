@@ -64,14 +64,16 @@ class Aliyun(Courier):
 
     def delivered(self, receipt: str, letter: Letter) -> bool | None:
         """Ask for the receipt. Raises Unreached, Unsure, Refused."""
-        # The day of the message, which its key (UUIDv7) tells, and not of now.
-        sent_at = datetime.fromtimestamp((UUID(letter.key).int >> 80) / 1000, _BEIJING)
-        query = {"PhoneNumber": _number(letter), "BizId": receipt, "SendDate": f"{sent_at:%Y%m%d}", "PageSize": "10"}
-        _, answer = self._call("QuerySendDetails", query | {"CurrentPage": "1"})
-        code = str(member(answer, "Code"))
-        if code.startswith(_FORBIDDEN):
-            raise Refused(code[:80])
-        status = member(answer, "SmsSendDetailDTOs", "SmsSendDetailDTO", 0, "SendStatus")
+        # It lies with the day on which it was sent: that of its promise, which its key (UUIDv7) tells, or of now.
+        promised = datetime.fromtimestamp((UUID(letter.key).int >> 80) / 1000, _BEIJING)
+        query = {"PhoneNumber": _number(letter), "BizId": receipt, "PageSize": "10", "CurrentPage": "1"}
+        status = None
+        for day in sorted({f"{at.astimezone(_BEIJING):%Y%m%d}" for at in (promised, self._clock.now())}):
+            _, answer = self._call("QuerySendDetails", query | {"SendDate": day})
+            code = str(member(answer, "Code"))
+            if code.startswith(_FORBIDDEN):
+                raise Refused(code[:80])
+            status = status or member(answer, "SmsSendDetailDTOs", "SmsSendDetailDTO", 0, "SendStatus")
         return {_FAILED: False, _DELIVERED: True}.get(status)
 
     def _call(self, action: str, query: dict[str, str]) -> tuple[int, Any]:
