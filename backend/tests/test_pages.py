@@ -142,6 +142,7 @@ def test_a_whole_visit(site: Site, language: str, size: str) -> None:
     page = visit.page
     page.goto(site.server.url + "/")
     expect(page).to_have_url(re.compile("/console/signin$"))
+    expect(page.locator("[name=username]")).to_be_focused()
     visit.look("signin")
 
     page.locator("a[href$='/register']").click()

@@ -67,7 +67,7 @@ class Aliyun(Courier):
         # It lies with the day on which it was sent: that of its promise, which its key (UUIDv7) tells, or of now.
         promised = datetime.fromtimestamp((UUID(letter.key).int >> 80) / 1000, _BEIJING)
         query = {"PhoneNumber": _number(letter), "BizId": receipt, "PageSize": "10", "CurrentPage": "1"}
-        status = None
+        status: Any = None
         for day in sorted({f"{at.astimezone(_BEIJING):%Y%m%d}" for at in (promised, self._clock.now())}):
             _, answer = self._call("QuerySendDetails", query | {"SendDate": day})
             code = str(member(answer, "Code"))
