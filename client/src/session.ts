@@ -92,8 +92,10 @@ export class Session {
     } catch (error) {
       throw error instanceof Unreachable ? error : new Unreachable(error)
     }
-    const problem = await problemOf(answer)
-    if (problem instanceof Problem && (problem.status === 401 || problem.code === 'csrf')) {
+    // For a stranger this is the first answer of every visit: no error is made of it, whose stack costs a first page
+    // a tenth of its time.
+    const problem = answer.status === 401 ? undefined : await problemOf(answer)
+    if (!problem || (problem instanceof Problem && problem.code === 'csrf')) {
       // Another tab may have signed in anew since: what it holds is not ours to throw away.
       this.drop(this.#store.get() === refreshToken)
       return false
