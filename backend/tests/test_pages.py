@@ -23,7 +23,7 @@ from conftest import SECRET
 from servers import BACKEND, Server, free_port
 
 pytestmark = [pytest.mark.pages, pytest.mark.timeout(300)]
-AXE = (BACKEND.parent / "frontend/node_modules/axe-core/axe.min.js").read_text(encoding="utf-8")
+AXE = BACKEND.parent / "frontend/node_modules/axe-core/axe.min.js"
 SHOTS = os.environ.get("YAOSHI_SHOTS")
 SIZES = {"phone": {"width": 360, "height": 740}, "desktop": {"width": 1440, "height": 900}}
 PASSWORD, PHONE = "Secret123", "13800138000"
@@ -123,7 +123,7 @@ class Visit:
         for theme in ("light", "dark"):
             page.emulate_media(color_scheme=theme, reduced_motion="reduce")  # type: ignore[arg-type]
             found = page.evaluate(
-                AXE + "; axe.run().then(found => found.violations.map(v => [v.id, v.nodes.map(n => n.html)]))"
+                AXE.read_text("utf-8") + "; axe.run().then(found => found.violations.map(v => [v.id, v.nodes.map(n => n.html)]))"
             )
             assert not found, (name, theme, found)
             if SHOTS:

@@ -106,15 +106,26 @@ class Prepared:
 
     def put(self, connection: Any, dialect: Dialect, values: dict[str, Any]) -> Any:
         """Run it on a driver's `connection` in the words of `dialect`; return the driver's cursor."""
+        text, rows = self._spelled(dialect, [values])
+        cursor = connection.cursor()
+        cursor.execute(text, rows[0])
+        return cursor
+
+    def put_all(self, connection: Any, dialect: Dialect, values: list[dict[str, Any]]) -> int:
+        """Run it once for each of `values`; return how many rows all of them touched."""
+        cursor = connection.cursor()
+        cursor.executemany(*self._spelled(dialect, values))
+        return int(cursor.rowcount)
+
+    def _spelled(self, dialect: Dialect, values: list[dict[str, Any]]) -> tuple[str, list[Any]]:
+        """Return the text for `dialect`, and each of `values` as its driver takes them."""
         if dialect.name not in self._compiled:
             made = cast(SQLCompiler, self._statement.compile(dialect=dialect))  # type: ignore[attr-defined]
             self._compiled[dialect.name] = made, dict(made.params)
         compiled, fixed = self._compiled[dialect.name]
-        values = fixed | values
-        cursor = connection.cursor()
+        whole = [fixed | one for one in values]
         named = compiled.positiontup
-        cursor.execute(compiled.string, values if named is None else [values[name] for name in named])
-        return cursor
+        return compiled.string, whole if named is None else [[one[name] for name in named] for one in whole]
 
 
 @dataclass(slots=True)
@@ -129,6 +140,10 @@ class Work:
     def put(self, statement: Prepared, values: dict[str, Any]) -> Any:
         """Run a prepared statement in this transaction; return the driver's cursor."""
         return statement.put(self.db.connection.driver_connection, self.db.dialect, values)
+
+    def put_all(self, statement: Prepared, values: list[dict[str, Any]]) -> int:
+        """Run a prepared statement for each of `values`; return how many rows all of them touched."""
+        return statement.put_all(self.db.connection.driver_connection, self.db.dialect, values)
 
     def record(self, fact: Event) -> None:
         """Keep `fact`; it is announced in this very transaction."""

@@ -2,72 +2,74 @@
 
 from collections.abc import Callable
 from threading import Lock
-from typing import Any
+from typing import Generic, TypeVar
 
 from yaoshi.core.db import Database, Work
-from yaoshi.core.errors import Problem
 from yaoshi.core.types import Caller
 
+Wish = TypeVar("Wish")
+Outcome = TypeVar("Outcome")
 
-class _Entry:
-    """One waiting write: woken when it is done, or when it is its turn to write for all who wait."""
 
-    __slots__ = ("act", "done", "gate", "refusal", "value")
+class _Waiting(Generic[Wish, Outcome]):
+    """One who waits: woken when the wish was granted or failed, or when it is their turn to write for all."""
 
-    def __init__(self, act: Callable[[Work], Any]) -> None:
-        self.act, self.done, self.value = act, False, None
-        self.refusal: BaseException | None = None
+    __slots__ = ("done", "failure", "gate", "outcome", "wish")
+
+    def __init__(self, wish: Wish) -> None:
+        self.wish, self.done = wish, False
+        self.outcome: Outcome | None = None
+        self.failure: BaseException | None = None
         self.gate = Lock()
         self.gate.acquire()
 
 
-class Together:
-    """Runs writes in transactions that they share. While one transaction reaches the disk the next one gathers.
+class Together(Generic[Wish, Outcome]):
+    """Lets `act` write what several callers wish in one transaction; while one reaches the disk the next one gathers.
 
     Only where one writer holds the database anyhow, on SQLite; PostgreSQL does this by itself, for transactions of
-    their own. What is run must record no facts (they have one caller) and must change nothing before it refuses.
+    their own. `act` is given the wishes of one transaction, returns one outcome for each, in their order, and records
+    no facts: those have one caller. What it raises undoes the transaction for all who share it.
     """
 
-    def __init__(self, db: Database) -> None:
-        self._db = db
+    def __init__(self, db: Database, act: Callable[[Work, list[Wish]], list[Outcome]]) -> None:
+        self._db, self._act = db, act
         self._turn, self._writing = Lock(), False
-        self._waiting: list[_Entry] = []
+        self._gathered: list[_Waiting[Wish, Outcome]] = []
 
-    def run(self, caller: Caller, act: Callable[[Work], Any]) -> Any:
-        """Return what `act` returns, once it is durable. Raises what `act` raises, and StorageUnavailable."""
+    def run(self, caller: Caller, wish: Wish) -> Outcome:
+        """Return the outcome of `wish`, once it is durable. Raises what `act` raises, and StorageUnavailable."""
         if self._db.writer.dialect.name != "sqlite":
             with self._db.write(caller) as work:
-                return act(work)
-        entry = _Entry(act)
+                return self._act(work, [wish])[0]
+        mine: _Waiting[Wish, Outcome] = _Waiting(wish)
         with self._turn:
-            self._waiting.append(entry)
+            self._gathered.append(mine)
             leads, self._writing = not self._writing, True
         if not leads:
-            entry.gate.acquire()
-        if not entry.done:
+            mine.gate.acquire()
+        if not mine.done:
             self._write_all(caller)
-        if entry.refusal:
-            raise entry.refusal
-        return entry.value
+        if mine.failure:
+            raise mine.failure
+        return mine.outcome  # type: ignore[return-value]  # there is one where nothing failed
 
     def _write_all(self, caller: Caller) -> None:
         with self._turn:
-            batch, self._waiting = self._waiting, []
+            batch, self._gathered = self._gathered, []
         try:
             with self._db.write(caller) as work:
-                for entry in batch:
-                    try:
-                        entry.value = entry.act(work)
-                    except Problem as refusal:
-                        entry.refusal = refusal
+                outcomes = self._act(work, [one.wish for one in batch])
+            for one, outcome in zip(batch, outcomes, strict=True):
+                one.outcome = outcome
         except BaseException as failure:
-            for entry in batch:
-                entry.refusal = failure
+            for one in batch:
+                one.failure = failure
         with self._turn:
-            following = self._waiting[0] if self._waiting else None
+            following = self._gathered[0] if self._gathered else None
             self._writing = following is not None
-        for entry in batch:
-            entry.done = True
-            entry.gate.release()
         if following:
             following.gate.release()
+        for one in batch:
+            one.done = True
+            one.gate.release()

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import delete, func, literal, or_, select, update
+from sqlalchemy import bindparam, delete, func, or_, select, update
 
 from yaoshi.core import random
-from yaoshi.core.db import Database, Instant, Work, insert_into
+from yaoshi.core.db import Database, Instant, Prepared, Work, insert_into, stored_instant
 from yaoshi.core.secretbox import SecretBox, Unsealable
 from yaoshi.core.types import Caller, Clock
 from yaoshi.outbox.models import Message
@@ -101,6 +101,13 @@ class Outbox:
 
     def __init__(self, db: Database, clock: Clock, box: SecretBox) -> None:
         self._db, self._clock, self._box = db, clock, box
+        # Leases go by the database's time, since workers' clocks differ; SQLite has only ours.
+        self._own_time = db.writer.dialect.name == "sqlite"
+        now = bindparam("now", type_=Instant)
+        free = or_(Message.leased_until.is_(None), Message.leased_until < (now if self._own_time else func.now()))
+        waits = (Message.state == State.WAITING.value, Message.channel == bindparam("channel"), Message.due_at <= now)
+        self._due = select(Message.id).where(*waits, free).limit(1)
+        self._look = Prepared(self._due)
 
     def put(self, work: Work, parcel: Parcel) -> str:
         """Keep a promise in the transaction that makes it; return the message's id."""
@@ -125,24 +132,23 @@ class Outbox:
 
     def is_due(self, channel: str) -> bool:
         """Return whether a message waits to be claimed: a look that takes no lock."""
-        with self._db.read() as db:
-            return db.execute(self._due(channel, self._clock.now()).limit(1)).first() is not None
+        now = stored_instant(self._clock.now(), self._db.reader.dialect)
+        return bool(self._db.ask(self._look, {"channel": channel, "now": now}))
 
     def claim(self, caller: Caller, channel: str) -> Claimed | None:
         """Return the message whose turn it is, now nobody else's for the time of a lease; None when none is due."""
         with self._db.write(caller) as work:
-            due = self._due(channel, work.now).order_by(Message.place, Message.due_at, Message.id).limit(1)
-            message_id = work.db.execute(due.with_for_update(skip_locked=True)).scalar()
+            due = self._due.order_by(Message.place, Message.due_at, Message.id).with_for_update(skip_locked=True)
+            message_id = work.db.execute(due, {"channel": channel, "now": work.now}).scalar()
             if message_id is None:
                 return None
             lease = str(random.new_id(work.now))
-            own_time = self._db.writer.dialect.name == "sqlite"
             claimed = (
                 update(Message)
                 .where(Message.id == message_id)
                 .values(
                     lease=lease,
-                    leased_until=work.now + LEASE if own_time else func.now() + LEASE,
+                    leased_until=work.now + LEASE if self._own_time else func.now() + LEASE,
                     attempts=Message.attempts + 1,
                 )
                 .returning(*_CLAIMED)
@@ -230,13 +236,3 @@ class Outbox:
         work.db.execute(useless.values(sealed=None))
         old = delete(Message).where(Message.useless_at < before, Message.created_at < before)
         return work.db.execute(old).rowcount
-
-    def _due(self, channel: str, now: datetime) -> Any:
-        free = or_(Message.leased_until.is_(None), Message.leased_until < self._lease_time(now))
-        return select(Message.id).where(
-            Message.state == State.WAITING.value, Message.channel == channel, Message.due_at <= now, free
-        )
-
-    def _lease_time(self, now: datetime) -> Any:
-        """Return the instant that leases go by: the database's, since workers' clocks differ; SQLite has only ours."""
-        return literal(now, Instant) if self._db.writer.dialect.name == "sqlite" else func.now()

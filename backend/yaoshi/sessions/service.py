@@ -3,8 +3,7 @@
 import hmac
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from sqlalchemy import bindparam, delete, or_, update
 
@@ -74,6 +73,13 @@ class Tokens:
     refresh_expires_in: int
 
 
+class _Shown(NamedTuple):
+    """A refresh token that somebody shows, and the refusal where its session has rotated enough for now."""
+
+    token: Presented
+    limited: Problem | None
+
+
 class _Earned(NamedTuple):
     """What a refresh token earned: with a counter, that token of the session."""
 
@@ -82,6 +88,10 @@ class _Earned(NamedTuple):
     counter: int | None = None
     now: datetime = datetime.min  # noqa: DTZ901  # never read without a counter
     end: datetime = datetime.min  # noqa: DTZ901
+
+
+class _Overtaken(Exception):
+    """Somebody else moved the counter, or ended the session, between our look and our write."""
 
 
 class Sessions:
@@ -98,7 +108,8 @@ class Sessions:
         settings: SessionSettings,
     ) -> None:
         self._db, self._clock, self._keys, self._limiter = db, clock, keys, limiter
-        self._tokens, self._notices, self._settings, self._together = tokens, notices, settings, Together(db)
+        self._tokens, self._notices, self._settings = tokens, notices, settings
+        self._together = Together(db, self._turns)
         self._grace = timedelta(seconds=settings.refresh_grace_seconds)
 
     def open(self, work: Work, profile: Profile, *, replacing: str | None = None) -> Tokens:
@@ -173,42 +184,49 @@ class Sessions:
         if token is None:
             raise SessionIsOver()
         with self._limiter.attempt() as attempt:
-            limited = self._limiter.is_spent(attempt, "refresh_session", token.session_id)
-            turn = partial(self._turn, token=token, limited=limited)
-            # Who loses the race for the counter looks again, and then finds it moved.
-            earned = self._together.run(caller, turn) or self._together.run(caller, turn)
-            if earned and earned.verdict is Verdict.ROTATE:
+            shown = _Shown(token, self._limiter.is_spent(attempt, "refresh_session", token.session_id))
+            try:
+                earned = self._together.run(caller, shown)
+            except _Overtaken:
+                # Who lost the race for the counter looks again, and now finds it moved.
+                earned = self._together.run(caller, shown)
+            if earned.verdict is Verdict.ROTATE:
                 attempt.keep()
-        if earned and earned.verdict in (Verdict.STOLEN, Verdict.EXPIRED):
+                # Repeats are free: only a rotation is refused.
+                if shown.limited:
+                    raise shown.limited
+        if earned.verdict in (Verdict.STOLEN, Verdict.EXPIRED):
             with self._db.write(caller) as work:
                 self.end(work, token.session_id, reason=earned.verdict.value)
                 if earned.verdict is Verdict.STOLEN:
                     work.record(RefreshReplayed(user_id=earned.user_id, session_id=token.session_id))
                     self._notices.send(work, Notice.SESSION_COPIED, earned.user_id)
-        if earned is None or earned.counter is None:
+        if earned.counter is None:
             raise SessionIsOver()
         return self._tokens_of(earned.user_id, token.session_id, earned.counter, earned.now, earned.end)
 
-    def _turn(self, work: Work, token: Presented, limited: Problem | None) -> "_Earned | None":
-        """Move the counter if the token earns it; None when somebody else moved it in between.
-
-        Repeats are free: only a rotation is refused with `limited`.
-        """
-        standing = queries.standing(work, token.session_id)
-        end = self._ends_at(standing) if standing else None
-        verdict = judge_refresh(token.counter, standing, now=work.now, end=end, grace=self._grace)
-        if standing is None or end is None:
-            return _Earned(verdict)
-        if verdict is Verdict.ROTATE:
-            if limited:
-                raise limited
-            at = stored_instant(work.now, work.db.dialect)
-            moved = work.put(_MOVE, {"moved": token.session_id, "from_counter": token.counter, "at": at})
-            if moved.rowcount != 1:
-                return None
-            end = self._ends_at(standing._replace(last_seen_at=work.now))
-        counter = {Verdict.ROTATE: token.counter + 1, Verdict.REPEAT: standing.counter}.get(verdict)
-        return _Earned(verdict, standing.user_id, counter, work.now, end)
+    def _turns(self, work: Work, shown: list[_Shown]) -> list[_Earned]:
+        """Judge tokens in the order they came, and move the counters of those that rotate. Raises _Overtaken."""
+        standings = {token.session_id: queries.standing(work, token.session_id) for token, _ in shown}
+        at = stored_instant(work.now, work.db.dialect)
+        earned: list[_Earned] = []
+        moves: list[dict[str, Any]] = []
+        for token, limited in shown:
+            standing = standings[token.session_id]
+            end = self._ends_at(standing) if standing else None
+            verdict = judge_refresh(token.counter, standing, now=work.now, end=end, grace=self._grace)
+            if standing is None or end is None:
+                earned.append(_Earned(verdict))
+                continue
+            if verdict is Verdict.ROTATE and not limited:
+                moves.append({"moved": token.session_id, "from_counter": token.counter, "at": at})
+                standing = standing._replace(counter=token.counter + 1, rotated_at=work.now, last_seen_at=work.now)
+                standings[token.session_id], end = standing, self._ends_at(standing)
+            earns = verdict in (Verdict.ROTATE, Verdict.REPEAT)
+            earned.append(_Earned(verdict, standing.user_id, standing.counter if earns else None, work.now, end))
+        if moves and work.put_all(_MOVE, moves) != len(moves):
+            raise _Overtaken()
+        return earned
 
     def sign_out(self, caller: Caller, presented: str) -> None:
         """End the session that an access token names, or any of its refresh tokens. Raises SessionIsOver."""

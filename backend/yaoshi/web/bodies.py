@@ -98,7 +98,7 @@ def _strict_json(raw: bytes) -> Any:
     """Return the parsed body; refuses what two parsers could read differently. Source: RFC 8259 §4, §8."""
     try:
         orjson.loads(raw)  # refuses NaN, invalid UTF-8, a BOM, lone surrogates
-        data = json.loads(raw, object_pairs_hook=_unique_members)
+        data = _JSON.decode(raw.decode())
         if _depth(data) > MOST_DEPTH:
             raise ValueError("too deep")
     except (ValueError, RecursionError):
@@ -128,6 +128,9 @@ def _unique_members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(members) < len(pairs):
         raise ValueError("duplicate member")
     return members
+
+
+_JSON = json.JSONDecoder(object_pairs_hook=_unique_members)
 
 
 def _depth(data: Any) -> int:

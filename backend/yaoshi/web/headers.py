@@ -58,7 +58,10 @@ def install(app: Flask, may: Callable[[str], bool], *, https: bool) -> None:
 
 
 class _Careful:
-    """Adds the headers that every answer carries, below Flask: whatever fails above, they are there."""
+    """Adds the headers that every answer carries, below Flask: whatever fails above, they are there.
+
+    Answers leave in one piece: none is long, and granian streams whatever is not a list, at a fifth of a request's cost.
+    """
 
     def __init__(self, app: "WSGIApplication", always: list[tuple[str, str]]) -> None:
         self._app, self._always = app, always
@@ -69,4 +72,10 @@ class _Careful:
             headers.extend(pair for pair in self._always if pair[0].lower() not in given)
             return start_response(status, headers, exc_info)
 
-        return self._app(environ, start)
+        pieces = self._app(environ, start)
+        try:
+            return [b"".join(pieces)]
+        finally:
+            close = getattr(pieces, "close", None)
+            if close:
+                close()
