@@ -29,7 +29,8 @@ from legacy_files import SHAPES, Person
 from servers import Postgres, Server
 from yaoshi.accounts.policy import read_handle
 from yaoshi.accounts.queries import by_handle
-from yaoshi.core.db import Database, open_engines
+from yaoshi.core.db import Database
+from yaoshi.core.engines import open_engines
 from yaoshi.core.errors import SettingsRefused
 from yaoshi.core.types import SystemClock
 from yaoshi.migrations import connection, copies, legacy

@@ -34,6 +34,7 @@ LIMITS_ABOVE = {
     "YAOSHI_LIMIT_RESET_ADDRESS": "100000/hour",
 }
 FAST = {"YAOSHI_ARGON2_MEMORY_KIB": "7168", "YAOSHI_ARGON2_ITERATIONS": "1"}
+TOGETHER = {"YAOSHI_COUNTERS": "database"}  # for servers that are started one by one on the same file
 PRODUCTION = {"FLASK_ENV": "production", "SECRET_KEY": SECRET}
 Start = Callable[..., Server]
 
@@ -41,7 +42,7 @@ Start = Callable[..., Server]
 @pytest.fixture(scope="module", params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
 def pair(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Server, Server]]:
     """Two processes with one database; every test brings names of its own."""
-    environment = {**LIMITS_ABOVE, **FAST}
+    environment = {**LIMITS_ABOVE, **FAST, **TOGETHER}
     postgres = Postgres() if request.param == "postgres" else None
     if postgres:
         environment["DATABASE_URL"] = postgres.create("yaoshi")
@@ -459,7 +460,7 @@ def test_rel_01_02_no_acknowledged_write_is_lost_by_kill_9(start_server: Start, 
 
 def test_two_servers_start_at_once_on_a_new_installation(start_server: Start, tmp_path: Path) -> None:
     with ThreadPoolExecutor(2) as pool:
-        servers = list(pool.map(lambda _: start_server(tmp_path / "both", **FAST), range(2)))
+        servers = list(pool.map(lambda _: start_server(tmp_path / "both", **FAST, **TOGETHER), range(2)))
     servers[0].register("ana")
     token = servers[0].login("ana").json()["access_token"]
     for server in servers:

@@ -20,7 +20,7 @@ import pytest
 import requests
 from joserfc import jwt
 from joserfc.jwk import ECKey
-from test_attacks import FAST, LIMITS_ABOVE, PRODUCTION, Start
+from test_attacks import FAST, LIMITS_ABOVE, PRODUCTION, TOGETHER, Start
 
 from servers import BACKEND, free_port, yaoshi
 
@@ -75,7 +75,7 @@ def key_set() -> Iterator[tuple[str, list[ECKey]]]:
         def do_GET(self) -> None:
             listed = [{**key.as_dict(private=False), "kid": key.thumbprint(), "alg": "ES256"} for key in keys]
             body = json.dumps({"keys": listed}).encode()
-            self.send_response(200)
+            self.send_response(200 if keys else 503)
             self.send_header("Content-Type", "application/json")
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
@@ -109,23 +109,25 @@ def test_examples_let_in_what_the_contract_says_and_nothing_else(
 
     def signed(key: Any = None, header: dict[str, Any] | None = None, **changed: Any) -> str:
         key = key or keys[0]
-        head = {"alg": "ES256", "typ": "at+jwt", "kid": keys[0].thumbprint()} | (header or {})
+        head = {"alg": "ES256", "typ": "at+jwt", "kid": key.thumbprint()} | (header or {})
         said = {name: value for name, value in (claims | changed).items() if value is not None}
         return jwt.encode({k: v for k, v in head.items() if v}, said, key, algorithms=["ES256"])
 
     stranger = ECKey.generate_key("P-256")
-    good = signed()
+    good, kid = signed(), keys[0].thumbprint()
     message = ".".join(
-        (b64(json.dumps({"alg": "HS256", "typ": "at+jwt", "kid": keys[0].thumbprint()})), good.split(".")[1])
+        (b64(json.dumps({"alg": "HS256", "typ": "at+jwt", "kid": kid})), good.split(".")[1])
     )
     by_public_key = hmac.new(keys[0].as_pem(private=False), message.encode(), "sha256").digest()
     refused = {
         "typ": signed(header={"typ": "JWT"}), "no typ": signed(header={"typ": None}), "iss": signed(iss="http://evil"),
         "aud": signed(aud="shop"), "no aud": signed(aud=None), "expired": signed(exp=now - 60), "no exp": signed(exp=None),
-        "no sub": signed(sub=None), "stranger": signed(stranger), "unknown kid": signed(stranger, header={"kid": "x"}),
+        "no sub": signed(sub=None), "stranger": signed(stranger, header={"kid": kid}), "unknown kid": signed(stranger, header={"kid": "x"}),
         "public key as secret": f"{message}.{b64(by_public_key)}", "garbage": "x.y.z", "nothing": "",
         "alg none": "eyJhbGciOiJub25lIiwidHlwIjoiYXQrand0In0." + good.split(".")[1] + ".",
         "cut": good[:-4],
+        "crit": ".".join((b64(json.dumps({"alg": "ES256", "typ": "at+jwt", "kid": kid, "crit": 5})),
+                          *good.split(".")[1:])),
     }  # fmt: skip
     for url in urls:
         assert asked(url, good).json() == {"user_id": "7"}, url
@@ -133,8 +135,13 @@ def test_examples_let_in_what_the_contract_says_and_nothing_else(
             assert asked(url, token).status_code == 401, (url, name)
     keys.insert(0, ECKey.generate_key("P-256"))
     time.sleep(1.1)  # the examples' cooldown
+    latest = signed(keys[0])
     for url in urls:
-        assert asked(url, signed(keys[0])).status_code == 200, "a new key is found"
+        assert asked(url, latest).status_code == 200, "a new key is found"
+    keys.clear()
+    time.sleep(2.1)  # the examples' cache
+    assert asked(urls[0], latest).status_code == 200, "a server that restarts signs nobody out of other services"
+    assert asked(urls[0], signed(stranger, header={"kid": "x"})).status_code == 401
 
 
 @pytest.mark.timeout(400)
@@ -142,7 +149,7 @@ def test_k01_rotating_every_ten_seconds_under_load_fails_no_request_anywhere(
     tmp_path: Path, start_server: Start, examples: Examples
 ) -> None:
     limits = {"YAOSHI_LIMIT_REFRESH_SESSION": "1000000/hour", "YAOSHI_KEY_PUBLISH_SECONDS": "5"}
-    environment = {**LIMITS_ABOVE, **FAST, **PRODUCTION, **limits}
+    environment = {**LIMITS_ABOVE, **FAST, **PRODUCTION, **TOGETHER, **limits}
     servers = [start_server(tmp_path / "instance", **environment) for _ in range(2)]
     urls = [*(f"{server.url}/api/auth/me" for server in servers), *examples(servers[0].url)]
     servers[0].register("ana")

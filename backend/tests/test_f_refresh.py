@@ -173,6 +173,23 @@ def test_f08_a_session_ends_idle_and_ends_old(
     assert counter(world) == [(last, 0)], "the row is closed"
 
 
+@pytest.mark.parametrize("shorter", [{"session_idle_hours": "1"}, {"session_absolute_hours": "1"}])
+def test_f08_lowering_a_setting_shortens_sessions_that_run(
+    make_world: Callable[..., World], shorter: dict[str, Any]
+) -> None:
+    before = make_world(access_token_minutes=720)
+    before.register()
+    mine = signed_in(before)
+    after = make_world(database_url=before.house.settings.database_url, access_token_minutes=720, **shorter)
+    other = signed_in(after)
+    for hours, status in ((0.5, 200), (0.6, 401)):
+        after.clock.advance(hours=hours)
+        assert after.me(mine["access_token"]).status == after.me(other["access_token"]).status == status
+    assert refresh(after, mine["refresh_token"]).status == 401
+    here = signed_in(after)["access_token"]
+    assert len(after.call("GET", "/api/auth/sessions", token=here).body["items"]) == 1, "what is over is not listed"
+
+
 def test_f08_a_role_has_times_of_its_own(make_world: Callable[..., World]) -> None:
     world = make_world(session_idle_hours="168,regulator=1", session_absolute_hours="720,regulator=12")
     world.register("ana")
@@ -202,11 +219,23 @@ def test_the_eleventh_session_ends_the_oldest(ana: World) -> None:
     assert all(ana.me(one["access_token"]).status == 200 for one in held[1:])
 
 
+def test_sessions_that_are_over_by_themselves_take_no_place(ana: World) -> None:
+    held = signed_in(ana)
+    for _ in range(9):
+        signed_in(ana)
+    for _ in range(4):
+        ana.clock.advance(days=2)
+        held = refresh(ana, held["refresh_token"]).body
+    signed_in(ana)
+    assert ana.me(held["access_token"]).status == 200
+    assert len(ana.call("GET", "/api/auth/sessions", token=held["access_token"]).body["items"]) == 2
+
+
 def test_only_rotations_count_against_the_limit(ana: World) -> None:
     token = signed_in(ana)["refresh_token"]
     for _ in range(60):
         last, token = token, refresh(ana, token).body["refresh_token"]
-        assert refresh(ana, last).status == 200
+        assert [refresh(ana, last).status for _ in range(3)] == [200] * 3
     limited = refresh(ana, token)
     assert (limited.status, limited.body["code"]) == (429, "too_many_attempts") and limited.headers["Retry-After"]
     assert refresh(ana, last).status == 200 and counter(ana) == [(60, 1)]
@@ -223,7 +252,7 @@ def test_devices_are_listed_and_ended_one_by_one(ana: World) -> None:
     assert set(items[0]) == {"id", "device", "address", "created_at", "last_seen_at", "current"}
     assert items[0]["last_seen_at"] > items[0]["created_at"] and items[0]["created_at"].endswith("Z")
     foreign = ana.call("GET", "/api/auth/sessions", token=theirs["access_token"]).body["items"][0]["id"]
-    for unknown in (foreign, "0" * 36, "1", "%00", "' OR 1=1 --", "x" * 500):  # Z04
+    for unknown in (foreign, "0" * 36, "1", "%00", "a%00" * 9, "' OR 1=1 --", "x" * 500):  # Z04
         refused = ana.call("DELETE", f"/api/auth/sessions/{unknown}", token=here["access_token"])
         assert (refused.status, refused.body["code"]) == (404, "no_such_session")
     ended = ana.call("DELETE", f"/api/auth/sessions/{items[0]['id']}", token=here["access_token"])
@@ -243,6 +272,20 @@ def test_signing_out_ends_this_session_alone(ana: World, way: str) -> None:
     assert answer.status == 200 and answer.body["msg"]
     is_over(ana, mine)
     assert ana.me(other["access_token"]).status == 200 and ana.post("logout", **shown).body["code"] == "session_ended"
+
+
+def test_signing_out_with_several_tokens_of_one_session(site: World) -> None:
+    def out(cookie: str, token: str) -> Answer:
+        return call(site, "logout", cookie, Authorization=f"Bearer {token}")
+
+    mine, other = site.login(headers=COOKIE), signed_in(site)
+    refused = out(value_of(mine), other["access_token"])
+    assert refused.body["code"] == "session_ended" and site.me(other["access_token"]).status == 200
+    assert out(value_of(mine), mine.body["access_token"]).status == 200
+    assert site.me(mine.body["access_token"]).status == 401 and site.me(other["access_token"]).status == 200
+    stale = site.login(headers=COOKIE)
+    site.clock.advance(minutes=16)
+    assert out(value_of(stale), stale.body["access_token"]).status == 200, "an old token names nobody"
 
 
 def test_no_token_leaves_a_trace_in_the_database(ana: World) -> None:  # F12
@@ -285,7 +328,21 @@ def test_w04_the_cookie_way_hides_the_refresh_token_from_every_script(site: Worl
     out = call(site, "logout", value_of(again))
     assert out.status == 200 and "Max-Age=0" in cookie_of(out)
     over = call(site, "refresh", value_of(again))
-    assert over.body["code"] == "session_ended" and "Max-Age=0" in cookie_of(over)
+    assert over.body["code"] == "session_ended"
+    assert "Set-Cookie" not in over.headers, "another tab may have signed in anew since"
+    assert "Max-Age=0" in cookie_of(call(site, "logout", value_of(again))), "who wants out keeps nothing"
+
+
+def test_a_sign_out_that_failed_keeps_the_cookie_for_the_next_try(site: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    def unavailable(*_: Any) -> None:
+        raise StorageUnavailable(retry_after=2)
+
+    held = value_of(site.login(headers=COOKIE))
+    monkeypatch.setattr(site.house.db, "write", unavailable)
+    failed = call(site, "logout", held)
+    assert failed.status == 503 and "Set-Cookie" not in failed.headers
+    monkeypatch.undo()
+    assert call(site, "logout", held).status == 200
 
 
 FOREIGN = [
@@ -396,10 +453,12 @@ def test_a_service_learns_at_once_that_a_session_ended(make_world: Callable[...,
         refused = introspect(world, mine["access_token"], credential)
         assert (refused.status, refused.body["code"]) == (401, "invalid_client")
         assert refused.headers["WWW-Authenticate"].startswith("Basic")
+    more = urlencode({"token": mine["access_token"], "token_type_hint": "access_token", "resource": "x"})
+    assert introspect(world, "", raw=more).body["active"]
     for raw in ("token=a&token=b", "token", "%zz=%", "a=1"):
         assert introspect(world, "", raw=raw).status == 400
     world.post("logout", token=mine["access_token"])
-    assert introspect(world, mine["access_token"]).body == introspect(world, "x").body
+    assert introspect(world, mine["access_token"]).body == introspect(world, "x").body == {"active": False}
 
 
 def test_without_a_credential_set_there_is_no_introspection(ana: World) -> None:
@@ -415,15 +474,17 @@ def test_t18_the_role_is_the_one_of_this_moment(ana: World) -> None:
     assert not re.search("role", str(mine["access_token"]))
 
 
-@pytest.mark.parametrize("status", [200, 400, 401, 403, 404, 405, 413, 415, 429, 503])
+@pytest.mark.parametrize("status", [200, 400, 401, 403, 404, 405, 413, 415, 429, 500, 503])
 def test_w08_every_answer_carries_the_careful_headers(
     site: World, status: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def unavailable(*_: Any) -> None:
         raise StorageUnavailable(retry_after=2)
 
-    if status == 503:
-        monkeypatch.setattr(site.house.installation, "is_reachable", unavailable)
+    def broken(*_: Any) -> None:
+        raise KeyError("a fault of ours")
+
+    monkeypatch.setattr(site.house.installation, "is_reachable", broken if status == 500 else unavailable)
     for _ in range(6 if status == 429 else 1):
         limited = site.login(password="Wrong1234")
     answers: dict[int, Callable[[], Answer]] = {
@@ -431,7 +492,7 @@ def test_w08_every_answer_carries_the_careful_headers(
         401: lambda: site.me(None), 403: lambda: site.post("refresh", headers={"X-Yaoshi-Session": "cookie"}),
         404: lambda: site.call("GET", "/nothing"), 405: lambda: site.call("GET", "/api/auth/refresh"),
         413: lambda: site.post("login", {"username": "x" * 70_000}), 415: lambda: site.post("login", data=b"{}"),
-        429: lambda: limited, 503: lambda: site.call("GET", "/readyz"),
+        429: lambda: limited, 500: lambda: site.call("GET", "/readyz"), 503: lambda: site.call("GET", "/readyz"),
     }  # fmt: skip
     answer = answers[status]()
     assert answer.status == status

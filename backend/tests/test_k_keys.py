@@ -185,6 +185,46 @@ def test_the_secret_itself_rotates_and_nobody_is_signed_out(ana: World, make_wor
     assert forgotten.call("GET", "/readyz").body["code"] == "not_ready"
 
 
+def test_k06_a_process_without_the_newest_secret_goes_on_checking_and_signs_nothing(
+    ana: World, make_world: Callable[..., World]
+) -> None:
+    mine = ana.login().body
+    newer = make_world(database_url=ana.house.settings.database_url, secret_key="", secret_keys=(NEWER, SECRET))
+    newer.house.open()
+    newer.house.ring.rotate(OPERATOR, at_once=True)
+    theirs = newer.login().body
+    ana.clock.advance(seconds=2)
+    assert ana.me(theirs["access_token"]).status == ana.me(mine["access_token"]).status == 200
+    assert len(key_set(ana)) == 2
+    refused = ana.login()
+    assert (refused.status, refused.body["code"]) == (503, "not_ready") and refused.headers["Retry-After"]
+    assert newer.post("refresh", {"refresh_token": mine["refresh_token"]}).status == 200
+
+
+def test_k06_a_secret_that_all_know_before_it_is_the_first_signs_nobody_out(
+    ana: World, make_world: Callable[..., World]
+) -> None:
+    url, held = ana.house.settings.database_url, ana.login().body["refresh_token"]
+    knows = make_world(database_url=url, secret_key="", secret_keys=(SECRET, NEWER))
+    uses = make_world(database_url=url, secret_key="", secret_keys=(NEWER, SECRET))
+    for process in (ana, knows, uses, knows, uses):
+        answer = process.post("refresh", {"refresh_token": held})
+        assert answer.status == 200
+        held = answer.body["refresh_token"]
+
+
+def test_k02_a_clock_that_was_set_back_keeps_no_retired_key(ana: World) -> None:
+    old = ana.token()
+    ana.house.ring.rotate(OPERATOR, at_once=True)
+    assert ana.me(old).status == 200
+    other = bootstrap.build(ana.house.settings, ana.clock)
+    other.open()
+    other.ring.retire(OPERATOR, kid_of(old))
+    other.close()
+    ana.clock.advance(seconds=-20)
+    assert ana.me(old).status == 401
+
+
 def test_x_a_copy_of_the_database_alone_yields_nothing(ana: World, make_world: Callable[..., World]) -> None:
     mine, code = ana.login().body, ana.ask_code().body["debug_code"]
     thief = SecretBox("thief0f9e8d7c6b5a49382716f5e4d3c2b1a0zyxwvu")

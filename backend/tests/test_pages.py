@@ -123,7 +123,8 @@ class Visit:
         for theme in ("light", "dark"):
             page.emulate_media(color_scheme=theme, reduced_motion="reduce")  # type: ignore[arg-type]
             found = page.evaluate(
-                AXE.read_text("utf-8") + "; axe.run().then(found => found.violations.map(v => [v.id, v.nodes.map(n => n.html)]))"
+                AXE.read_text("utf-8")
+                + "; axe.run().then(found => found.violations.map(v => [v.id, v.nodes.map(n => n.html)]))"
             )
             assert not found, (name, theme, found)
             if SHOTS:

@@ -12,8 +12,7 @@ from yaoshi.accounts.routes import routes as accounts
 from yaoshi.bootstrap import House
 from yaoshi.contacts.routes import development as contacts_in_development
 from yaoshi.contacts.routes import routes as contacts
-from yaoshi.core.errors import Kind, Problem, SettingsRefused
-from yaoshi.core.phrases import Phrase
+from yaoshi.core.errors import NotReady, SettingsRefused
 from yaoshi.keys.routes import routes as keys
 from yaoshi.messaging import outbox_page
 from yaoshi.messaging.routes import routes as messaging
@@ -113,13 +112,6 @@ def _install_pages(app: Flask, house: House, contracts: list[Contract]) -> None:
         outbox_page.install(app, house.messages)
     if house.settings.api_page:
         install_api_page(app, contracts, house.settings.public_url)
-
-
-class NotReady(Problem):
-    """The server can't serve as it is set up; its log says what to mend."""
-
-    kind, code = Kind.UNAVAILABLE, "not_ready"
-    phrase = Phrase("The server is not set up yet. Its log says what is missing.", "服务器尚未就绪，请查看服务日志。")
 
 
 class _Once:

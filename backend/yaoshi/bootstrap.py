@@ -11,7 +11,8 @@ from yaoshi.accounts.slips import Slips
 from yaoshi.audit.service import announce
 from yaoshi.codes.service import Codes
 from yaoshi.contacts.service import Contacts, Owners
-from yaoshi.core.db import Database, open_engines
+from yaoshi.core.db import Database
+from yaoshi.core.engines import open_engines
 from yaoshi.core.secretbox import SecretBox
 from yaoshi.core.types import Caller, Clock, SystemClock
 from yaoshi.keys.ring import KeyRing
@@ -102,7 +103,8 @@ def build(settings: Settings, clock: Clock | None = None) -> House:
     )
     ring = KeyRing(db, clock, box, settings)
     keys = Keys(ring, clock, settings)
-    shared = settings.counters == "database"
+    # PostgreSQL is there for many processes: they count in it unless told otherwise.
+    shared = (settings.counters or ("memory" if writer.dialect.name == "sqlite" else "database")) == "database"
     counters = Shared(db, partial(box.digest, "counters"))
     limiter = Limiter(settings, counters if shared else Memory())
     accounts = Accounts(settings, all_roles_open=settings.development)

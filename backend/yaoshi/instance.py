@@ -10,13 +10,13 @@ from sqlalchemy import make_url
 from sqlalchemy.exc import ArgumentError
 
 from yaoshi.core import random
-from yaoshi.core.db import make_private
+from yaoshi.core.engines import make_private
 from yaoshi.core.errors import SettingsRefused
 from yaoshi.settings import Settings
 
 DEFAULT_NAME = "yaoshi.db"
 _SECRET_NAME = "secret_key"  # noqa: S105  # a file's name
-_COMPANIONS = ("-wal", "-shm", "-journal")
+_COMPANIONS = ("-wal", "-shm", "-journal", "-serving")
 
 
 def checkout() -> Path | None:

@@ -3,6 +3,7 @@
 import gc
 import os
 import socket
+import sqlite3
 import sys
 import threading
 
@@ -13,13 +14,14 @@ from granian.http import HTTP1Settings
 
 from yaoshi import instance
 from yaoshi.bootstrap import OPERATOR, House, build
-from yaoshi.core.db import sqlite_path
+from yaoshi.core.engines import WRITE_WAIT_SECONDS, sqlite_path
 from yaoshi.core.errors import Problem, SettingsRefused
 from yaoshi.settings import Mode, Settings, load
 
 HASH_QUEUE = 4
 RESERVE_THREADS = 3
 HOUSEKEEPING_SECONDS = 3600
+_held: list[sqlite3.Connection] = []
 
 
 def settings_of_process(default_mode: Mode | None = None, *, quiet: bool = False) -> Settings:
@@ -49,6 +51,7 @@ def serve(settings: Settings, host: str, port: int, threads: int | None = None, 
         raise SettingsRefused(f"Development mode serves this machine only, not {host}. Set FLASK_ENV=production.")
     settings = _shared_among(settings, workers)
     _demand_free(host, port)
+    hold_counters(settings)
     house = build(settings)
     try:
         house.open()
@@ -79,6 +82,30 @@ def serve(settings: Settings, host: str, port: int, threads: int | None = None, 
         respawn_failed_workers=True,
         log_level="error",  # type: ignore[arg-type]  # the library turns names into its enum
     ).serve()
+
+
+def hold_counters(settings: Settings) -> None:
+    """Make sure, for as long as this process lives, that no other counts apart from it. Raises SettingsRefused.
+
+    Who counts in memory holds its SQLite file alone, who counts in the database shares it: by SQLite's own locks on a
+    file beside the database, which the system lets go even at kill -9.
+    """
+    file = sqlite_path(instance.database_url(settings))
+    if file is None and settings.counters == "memory":
+        raise SettingsRefused("YAOSHI_COUNTERS=memory counts in one process, and PostgreSQL serves many: leave it out.")
+    if file is None or _held:
+        return
+    alone = settings.counters != "database"
+    held = sqlite3.connect(file.with_name(file.name + "-serving"), WRITE_WAIT_SECONDS, isolation_level=None)
+    try:
+        held.execute("BEGIN EXCLUSIVE" if alone else "BEGIN")
+        held.execute("SELECT 1 FROM sqlite_master").fetchone()
+    except sqlite3.OperationalError:
+        raise SettingsRefused(
+            f"Another process serves {file}, and one of the two counts attempts in its own memory, so each would allow"
+            " as many as both may. Set YAOSHI_COUNTERS=database for both, or stop the other."
+        ) from None
+    _held.append(held)
 
 
 def keep_house(house: House) -> None:

@@ -15,7 +15,7 @@ from flask import Flask
 
 from yaoshi.app import create_app
 from yaoshi.bootstrap import build
-from yaoshi.server import keep_house, settings_of_process
+from yaoshi.server import hold_counters, keep_house, settings_of_process
 from yaoshi.web.access import set_up_logs
 from yaoshi.web.bodies import MOST_NBYTES
 
@@ -25,7 +25,10 @@ _HEADERS_WITHOUT_PREFIX = {"content-type": "CONTENT_TYPE", "content-length": "CO
 def wsgi() -> Flask:
     """Return the application of this process's settings."""
     set_up_logs()
-    house = build(settings_of_process(quiet=True))
+    settings = settings_of_process(quiet=True)
+    if "_YAOSHI_THREADS" not in os.environ:  # else our own server holds them already
+        hold_counters(settings)
+    house = build(settings)
     app = create_app(house)
     keep_house(house)
     return app

@@ -24,21 +24,28 @@ CLAIMS = jwt.JWTClaimsRegistry(
     sub={"essential": True},
 )
 app = Flask(__name__)
-known = {"keys": KeySet([]), "at": 0.0}
+known = {"keys": KeySet([]), "asked": float("-inf")}
 
 
 def keys(kid=None):
-    """Return the key set, fetched anew when it is old or lacks `kid`, but not at every stranger's word."""
-    age = time.monotonic() - known["at"]
+    """Return the key set, fetched anew when it is old or lacks `kid`, but not at every stranger's word.
+
+    Where it can't be fetched the one at hand goes on: Yaoshi may be restarting.
+    """
+    age = time.monotonic() - known["asked"]
     lacks = kid is not None and kid not in {key.kid for key in known["keys"].keys}
-    if not known["at"] or age > CACHE_SECONDS or (lacks and age > COOLDOWN_SECONDS):
-        with urlopen(URL, timeout=5) as answer:
-            known.update(keys=KeySet.import_key_set(json.load(answer)), at=time.monotonic())
+    if age > CACHE_SECONDS or (lacks and age > COOLDOWN_SECONDS):
+        try:
+            with urlopen(URL, timeout=5) as answer:
+                known["keys"] = KeySet.import_key_set(json.load(answer))
+        except (OSError, ValueError) as error:
+            app.logger.warning("no new keys: %s", error)
+        known["asked"] = time.monotonic()
     return known["keys"]
 
 
 def user_id(bearer):
-    """Return whose access token this is. Raises JoseError or ValueError."""
+    """Return whose access token this is. Raises JoseError, ValueError or TypeError."""
     token = jwt.decode(bearer, lambda found: keys(found.headers().get("kid")), algorithms=[ALGORITHM])
     if token.header.get("typ") != "at+jwt":
         raise ValueError("not an access token")
@@ -51,7 +58,7 @@ def hello():
     scheme, _, bearer = request.headers.get("Authorization", "").partition(" ")
     try:
         return jsonify(user_id=user_id(bearer if scheme.lower() == "bearer" else ""))
-    except (JoseError, ValueError):
+    except (JoseError, ValueError, TypeError):
         return jsonify(msg="Please sign in."), 401
 
 

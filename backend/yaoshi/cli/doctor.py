@@ -10,7 +10,7 @@ from yaoshi import instance
 from yaoshi.accounts.models import User
 from yaoshi.accounts.policy import Role
 from yaoshi.bootstrap import House, build
-from yaoshi.core.db import sqlite_path
+from yaoshi.core.engines import sqlite_path
 from yaoshi.core.errors import Problem, SettingsRefused
 from yaoshi.messaging.letters import CODES, NOTICES
 from yaoshi.server import notices

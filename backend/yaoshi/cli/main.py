@@ -15,7 +15,7 @@ from yaoshi.cli.doctor import examine
 from yaoshi.cli.keys import keys
 from yaoshi.cli.messages import messages, worker
 from yaoshi.cli.secrets import secrets
-from yaoshi.core.db import sqlite_path
+from yaoshi.core.engines import sqlite_path
 from yaoshi.core.errors import Problem, SettingsRefused
 from yaoshi.server import demand_stated_mode, serve, settings_of_process
 

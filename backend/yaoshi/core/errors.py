@@ -70,6 +70,13 @@ class StorageUnavailable(Problem):
     phrase = Phrase("The service cannot store data right now. Please try again soon.", "暂时无法保存数据，请稍后重试。")
 
 
+class NotReady(Problem):
+    """The server can't serve as it is set up; its log says what to mend."""
+
+    kind, code = Kind.UNAVAILABLE, "not_ready"
+    phrase = Phrase("The server is not set up yet. Its log says what is missing.", "服务器尚未就绪，请查看服务日志。")
+
+
 class NotOffered(Problem):
     """The operator has not opened this door."""
 

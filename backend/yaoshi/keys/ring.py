@@ -1,36 +1,28 @@
 """The signing keys as this process knows them: made, published, signing, verifying, retired."""
 
-import base64
 import json
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from threading import Lock
 from typing import Any, ClassVar, cast
 
-import orjson
-from joserfc.jwk import ECKey, KeyParameters, OctKey, OKPKey, RSAKey
-from joserfc.jws import JWSRegistry
+import structlog
+from joserfc.jwk import KeyParameters, OctKey
 from sqlalchemy import Table, select, update
 from sqlalchemy.exc import IntegrityError
 
 from yaoshi.core.db import Database, Work, insert_into
-from yaoshi.core.errors import SettingsRefused
+from yaoshi.core.errors import NotReady, SettingsRefused
 from yaoshi.core.secretbox import SecretBox, Unsealable
 from yaoshi.core.types import Caller, Clock, Event
+from yaoshi.keys.material import Key, Material, generated, imported, published
 from yaoshi.keys.models import SigningKey
 from yaoshi.keys.policy import Phase, phases
 from yaoshi.keys.settings import KeySettings
 
 PURPOSE = "signing keys"
-RSA_BITS = 3072
 _LOOK_AGAIN = timedelta(seconds=1)
 _ROWS = select(cast(Table, SigningKey.__table__)).order_by(SigningKey.number)
-Material = OctKey | ECKey | RSAKey | OKPKey
-
-
-def base64url(plain: bytes) -> str:
-    """Return `plain` as tokens spell it. Source: RFC 7515 §2."""
-    return base64.urlsafe_b64encode(plain).rstrip(b"=").decode()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,28 +40,6 @@ class KeyRetired(Event):
 
     name: ClassVar[str] = "keys.retired"
     kid: str
-
-
-@dataclass(frozen=True, slots=True)
-class Key:
-    """A key and its one algorithm.
-
-    `arithmetic` signs and checks by that algorithm and does nothing else; `head` begins every token of this key.
-    """
-
-    kid: str
-    algorithm: str
-    material: Material
-    arithmetic: Any
-    head: str
-    signs_from: datetime | None = None
-    retired_at: datetime | None = None
-
-    @classmethod
-    def of(cls, kid: str, algorithm: str, material: Material, *times: datetime | None) -> "Key":
-        """Bind a key to its algorithm."""
-        head = base64url(orjson.dumps({"alg": algorithm, "typ": "at+jwt", "kid": kid}))
-        return cls(kid, algorithm, material, JWSRegistry(algorithms=[algorithm]).get_alg(algorithm), head, *times)
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +80,7 @@ class KeyRing:
         """
         if self._shared:
             return
+        self.sealed_by_older()
         known = self._read()
         if known.signer is None:
             self._make(caller, at_once=True)
@@ -117,13 +88,18 @@ class KeyRing:
             self._make(caller, at_once=False)
 
     def signer(self) -> Key:
-        """Return the key that signs now: the newest whose time has come, never an older one in its stead."""
+        """Return the key that signs now: the newest whose time has come, never an older one in its stead.
+
+        Raises NotReady where another process sealed it with a secret that this one was not given.
+        """
         if self._shared:
             return self._shared[0]
         key = self._look().signer
-        if key:
-            return key
-        raise RuntimeError("no key signs: open comes first")
+        if key is None:
+            raise RuntimeError("no key signs: open comes first")
+        if not key.material.is_private:
+            raise NotReady(retry_after=5)
+        return key
 
     def verifier(self, kid: str) -> Key | None:
         """Return the key called `kid` unless it is over.
@@ -219,7 +195,7 @@ class KeyRing:
         known = self._known
         if known is None:
             return self._read()
-        age = self._clock.now() - known.read_at
+        age = abs(self._clock.now() - known.read_at)  # a clock that was set back makes nothing young
         if age > _LOOK_AGAIN and self._reading.acquire(blocking=age > 2 * _LOOK_AGAIN):
             try:
                 return self._read() if self._known is known else cast(_Known, self._known)
@@ -233,7 +209,7 @@ class KeyRing:
             rows = db.execute(_ROWS).all()
         for row in rows:
             if row.kid not in self._materials and row.sealed_private:
-                self._materials[row.kid] = _imported(row.algorithm, self._unsealed(row.sealed_private)[0])
+                self._materials[row.kid] = self._material(row)
         keys = [
             Key.of(row.kid, row.algorithm, self._materials[row.kid], row.signs_from, row.retired_at)
             for row in rows
@@ -242,8 +218,16 @@ class KeyRing:
         self._known = _Known.of(keys, now)
         return self._known
 
+    def _material(self, row: Any) -> Material:
+        """Return the key in a row: its public half alone where a newer process sealed the private one."""
+        try:
+            return imported(row.algorithm, self._unsealed(row.sealed_private)[0])
+        except SettingsRefused as refused:
+            structlog.get_logger().error("signing_key_sealed", kid=row.kid, sentence=str(refused))
+            return published(row.algorithm, row.public_jwk)
+
     def _make(self, caller: Caller, *, at_once: bool) -> str:
-        key, algorithm = _generated(self._settings.signing_algorithm), self._settings.signing_algorithm
+        key, algorithm = generated(self._settings.signing_algorithm), self._settings.signing_algorithm
         delay = timedelta(0) if at_once else timedelta(seconds=self._settings.key_publish_seconds)
         try:
             with self._db.write(caller) as work:
@@ -285,14 +269,3 @@ class KeyRing:
                 "JWT_SECRET_KEY signs here, the server keeps no keys of its own. To change it, put the new one first in"
                 " JWT_SECRET_KEYS."
             )
-
-
-def _generated(algorithm: str) -> ECKey | RSAKey | OKPKey:
-    if algorithm == "RS256":
-        return RSAKey.generate_key(RSA_BITS)
-    return OKPKey.generate_key("Ed25519") if algorithm == "EdDSA" else ECKey.generate_key("P-256")
-
-
-def _imported(algorithm: str, pem: bytes) -> Material:
-    kind = {"RS256": RSAKey, "EdDSA": OKPKey}.get(algorithm, ECKey)
-    return kind.import_key(pem)  # type: ignore[attr-defined,no-any-return]

@@ -10,7 +10,8 @@ from typing import Any, NamedTuple
 import orjson
 
 from yaoshi.core.types import Clock
-from yaoshi.keys.ring import Key, KeyRing, base64url
+from yaoshi.keys.material import Key, base64url
+from yaoshi.keys.ring import KeyRing
 from yaoshi.keys.settings import KeySettings
 
 LEEWAY = timedelta(seconds=30)

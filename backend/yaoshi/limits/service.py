@@ -92,8 +92,20 @@ class Limiter:
             return refusal
         return None
 
+    def refusal(self, name: str, *key: str) -> TooManyAttempts | None:
+        """Return the refusal where a counter is used up; nothing is counted."""
+        rate, under = self._rates[name], " ".join((name, *key))
+        return None if self._windows.test(rate, under) else self._refused(rate, under)
+
+    def count(self, name: str, *key: str) -> None:
+        """Count one that has happened."""
+        self._windows.hit(self._rates[name], " ".join((name, *key)))
+
     def _spend(self, attempt: Attempt, rate: RateLimitItem, key: str) -> None:
         if not self._windows.hit(rate, key):
-            left = self._windows.get_window_stats(rate, key).reset_time - time.time()  # noqa: TID251  # the storage's own clock
-            raise TooManyAttempts(retry_after=max(1, math.ceil(left)))
+            raise self._refused(rate, key)
         attempt.spent.append((rate, key))
+
+    def _refused(self, rate: RateLimitItem, key: str) -> TooManyAttempts:
+        left = self._windows.get_window_stats(rate, key).reset_time - time.time()  # noqa: TID251  # the storage's own clock
+        return TooManyAttempts(retry_after=max(1, math.ceil(left)))

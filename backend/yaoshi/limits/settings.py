@@ -47,5 +47,5 @@ class LimitSettings(Group):
     """Refresh tokens traded in one session; the same answer given again costs nothing."""
 
     counters: Literal["memory", "database"] | None = None
-    """Where attempts are counted: `memory` of the one process, or the `database` that all processes share.
-    Default: memory for one process, the database for several."""
+    """Where attempts are counted: `memory` of the one process, or the `database` that all processes share. Default:
+    memory for one process on SQLite, else the database. Processes on one file that would count apart do not start."""

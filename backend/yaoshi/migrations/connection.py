@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool
 
-from yaoshi.core.db import make_private, sqlite_path
+from yaoshi.core.engines import make_private, sqlite_path
 from yaoshi.core.errors import SettingsRefused
 
 LOCK_WAIT_SECONDS = 30

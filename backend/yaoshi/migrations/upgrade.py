@@ -9,7 +9,7 @@ from alembic.script import ScriptDirectory
 from alembic.util import CommandError
 from sqlalchemy import Connection, inspect
 
-from yaoshi.core.db import sqlite_path
+from yaoshi.core.engines import sqlite_path
 from yaoshi.core.errors import SettingsRefused
 from yaoshi.migrations.connection import locked, looking
 from yaoshi.migrations.legacy import plan_of, refuse_strangers

@@ -42,12 +42,18 @@ class Verdict(Enum):
     OVER = "over"
 
 
-def ends_at(standing: Standing, *, idle: timedelta, absolute: timedelta) -> datetime:
-    """Return when a session ends by itself: idle for too long, or too old. Lowering a setting shortens what runs.
+class Lasts(NamedTuple):
+    """How long sessions of a role last: unused, and at all."""
 
-    Source: ASVS 7.3.1, 7.3.2.
-    """
-    return min(standing.expires_at, standing.created_at + absolute, standing.last_seen_at + idle)
+    idle: timedelta
+    absolute: timedelta
+
+    def ends_at(self, created_at: datetime, last_seen_at: datetime) -> datetime:
+        """Return when a session ends by itself: idle for too long, or too old. Lowering a setting shortens what runs.
+
+        Source: ASVS 7.3.1, 7.3.2.
+        """
+        return min(created_at + self.absolute, last_seen_at + self.idle)
 
 
 def judge_refresh(

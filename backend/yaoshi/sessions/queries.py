@@ -1,5 +1,6 @@
 """Questions about sessions; the first is the one that every signed-in request asks."""
 
+from collections.abc import Callable
 from datetime import datetime
 from typing import NamedTuple
 
@@ -7,12 +8,12 @@ from sqlalchemy import Connection, Integer, String, bindparam, select
 
 from yaoshi.accounts.models import User
 from yaoshi.accounts.queries import PROFILE, Profile, read_profile
-from yaoshi.core.db import Database, Prepared, Work, read_instant, stored_instant
+from yaoshi.core.db import Database, Instant, Prepared, Work, read_instant, stored_instant
 from yaoshi.sessions.models import LoginSession
-from yaoshi.sessions.policy import Standing
+from yaoshi.sessions.policy import Lasts, Standing
 
 _LIVING = Prepared(
-    select(*PROFILE)
+    select(*PROFILE, LoginSession.created_at, LoginSession.last_seen_at)
     .join(LoginSession, LoginSession.user_id == User.id)
     .where(
         LoginSession.id == bindparam("session_id", type_=String),
@@ -38,9 +39,17 @@ _STANDING = Prepared(
     .where(LoginSession.id == bindparam("session_id", type_=String))
 )
 MOST_SESSIONS, MOST_AGENTS = 10, 50
+# Sessions that can still be used: neither ended, nor over by themselves.
+_OPEN = (
+    LoginSession.user_id == bindparam("user_id"),
+    LoginSession.ended_at.is_(None),
+    LoginSession.expires_at > bindparam("now", type_=Instant),
+    LoginSession.created_at > bindparam("born", type_=Instant),
+    LoginSession.last_seen_at > bindparam("seen", type_=Instant),
+)
 _SURPLUS = Prepared(
     select(LoginSession.id)
-    .where(LoginSession.user_id == bindparam("user_id"), LoginSession.ended_at.is_(None))
+    .where(*_OPEN)
     .order_by(LoginSession.created_at.desc(), LoginSession.id.desc())
     .offset(MOST_SESSIONS - 1)
 )
@@ -50,7 +59,7 @@ _AGENTS = Prepared(
     .order_by(LoginSession.created_at.desc())
     .limit(bindparam("most", type_=Integer))
 )
-_OPEN = (
+_DEVICES = (
     select(
         LoginSession.id,
         LoginSession.device,
@@ -59,8 +68,7 @@ _OPEN = (
         LoginSession.last_seen_at,
         LoginSession.expires_at,
     )
-    .where(LoginSession.user_id == bindparam("user_id"), LoginSession.ended_at.is_(None))
-    .where(LoginSession.expires_at > bindparam("now"))
+    .where(*_OPEN)
     .order_by(LoginSession.created_at.desc(), LoginSession.id.desc())
 )
 
@@ -76,11 +84,17 @@ class Device(NamedTuple):
     expires_at: datetime
 
 
-def living(db: Database, session_id: str, user_id: int, now: datetime) -> Profile | None:
-    """Return the owner of a living session of an active account; one statement, by primary keys."""
+def living(db: Database, session_id: str, user_id: int, now: datetime, lasts: Callable[[str], Lasts]) -> Profile | None:
+    """Return the owner of a living session of an active account; one statement, by primary keys.
+
+    `lasts` tells how long sessions of a role last.
+    """
     stored = stored_instant(now, db.reader.dialect)
     rows = db.ask(_LIVING, {"session_id": session_id, "user_id": user_id, "now": stored})
-    return read_profile(rows[0]) if rows else None
+    if not rows:
+        return None
+    profile, created, seen = read_profile(rows[0]), read_instant(rows[0][-2]), read_instant(rows[0][-1])
+    return profile if created and seen and lasts(profile.role).ends_at(created, seen) > now else None
 
 
 def standing(work: Work, session_id: str) -> Standing | None:
@@ -95,9 +109,10 @@ def standing(work: Work, session_id: str) -> Standing | None:
     return Standing(user_id, role, disabled_at is None, counter, rotated, created, seen, expires, ended)
 
 
-def surplus(work: Work, user_id: int) -> list[str]:
+def surplus(work: Work, user_id: int, lasts: Lasts) -> list[str]:
     """Return the open sessions of an account that leave no room for one more, the newest first."""
-    return [row[0] for row in work.put(_SURPLUS, {"user_id": user_id}).fetchall()]
+    values = {name: stored_instant(at, work.db.dialect) for name, at in _bounds(work.now, lasts).items()}
+    return [row[0] for row in work.put(_SURPLUS, values | {"user_id": user_id}).fetchall()]
 
 
 def recent_agents(work: Work, user_id: int) -> list[str]:
@@ -105,6 +120,11 @@ def recent_agents(work: Work, user_id: int) -> list[str]:
     return [row[0] for row in work.put(_AGENTS, {"user_id": user_id, "most": MOST_AGENTS}).fetchall()]
 
 
-def open_sessions(db: Connection, user_id: int, now: datetime) -> list[Device]:
+def open_sessions(db: Connection, user_id: int, now: datetime, lasts: Lasts) -> list[Device]:
     """Return the open sessions of an account, the newest first."""
-    return [Device(*row) for row in db.execute(_OPEN, {"user_id": user_id, "now": now})]
+    return [Device(*row) for row in db.execute(_DEVICES, {"user_id": user_id, **_bounds(now, lasts)})]
+
+
+def _bounds(now: datetime, lasts: Lasts) -> dict[str, datetime]:
+    """Return the values of `_OPEN`: what began or was seen no later than these is over."""
+    return {"now": now, "born": now - lasts.absolute, "seen": now - lasts.idle}

@@ -1,9 +1,10 @@
 """The doors of sessions: refresh, sign out, see one's devices and end them, ask whether a token holds."""
 
+import re
 from typing import Any, ClassVar, Literal
 
 from flask import request
-from pydantic import BaseModel, Field, SerializerFunctionWrapHandler, model_serializer
+from pydantic import BaseModel, ConfigDict, Field
 
 from yaoshi.accounts.queries import Principal
 from yaoshi.accounts.schemas import Rfc3339
@@ -20,7 +21,13 @@ routes = Routes("/api/auth")
 
 _SIGNED_OUT = Phrase("You are signed out.", "已退出登录。")
 _EVERYWHERE = Phrase("You are signed out on all devices.", "已在所有设备上退出登录。")
+# What is no id is asked of no database: PostgreSQL fails at a NUL.
+_ID = re.compile(r"[0-9a-f-]{36}")
 _ENDED = Phrase("That device is signed out.", "该设备已退出登录。")
+
+
+def _is_none(value: object) -> bool:
+    return value is None
 
 
 class NoSuchSession(Problem):
@@ -43,14 +50,7 @@ class TokensOut(BaseModel):
     access_token: str
     token_type: Literal["Bearer"] = "Bearer"  # noqa: S105  # the scheme's name
     expires_in: int = Field(description="Seconds until the access token expires.")
-    refresh_token: str | None = Field(None, description="Absent in the cookie way.")
-
-    @model_serializer(mode="wrap")
-    def _without_absent(self, inner: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        told: dict[str, Any] = inner(self)
-        if told["refresh_token"] is None:
-            del told["refresh_token"]
-        return told
+    refresh_token: str | None = Field(None, exclude_if=_is_none, description="Absent in the cookie way.")
 
 
 class ConfirmedOut(BaseModel):
@@ -77,7 +77,9 @@ class SessionsOut(BaseModel):
 
 
 class IntrospectIn(PartB):
-    """A token to look at. Source: RFC 7662 §2.1."""
+    """A token to look at; further parameters may come and mean nothing here. Source: RFC 7662 §2.1."""
+
+    model_config = ConfigDict(extra="ignore", hide_input_in_errors=True)
 
     media: ClassVar[str] = "application/x-www-form-urlencoded"
     token: Secret
@@ -88,13 +90,13 @@ class IntrospectOut(BaseModel):
     """What holds at this moment. Source: RFC 7662 §2.2."""
 
     active: bool
-    sub: str | None = None
-    sid: str | None = None
-    username: str | None = None
-    role: str | None = None
-    iat: int | None = None
-    exp: int | None = None
-    token_type: Literal["Bearer"] | None = None
+    sub: str | None = Field(None, exclude_if=_is_none)
+    sid: str | None = Field(None, exclude_if=_is_none)
+    username: str | None = Field(None, exclude_if=_is_none)
+    role: str | None = Field(None, exclude_if=_is_none)
+    iat: int | None = Field(None, exclude_if=_is_none)
+    exp: int | None = Field(None, exclude_if=_is_none)
+    token_type: Literal["Bearer"] | None = Field(None, exclude_if=_is_none)
 
 
 def give(tokens: Tokens, *, cookie: bool) -> dict[str, Any]:
@@ -120,13 +122,11 @@ def refresh(caller: Caller, body: RefreshIn) -> TokensOut:
     in one of them, or it is refused. Each token works once; for a few seconds, and while its successor is unused, it
     earns that same successor again. Any other used token ends the session. Every refusal is one 401.
     """
-    cookie, presented = _presented(body)
-    try:
-        tokens = use(Sessions).refresh(caller, presented)
-    except SessionIsOver:
-        if cookie:
-            cookie_way().forget()
-        raise
+    # A refusal leaves the cookie alone: another tab may have signed in anew while this answer was on its way.
+    cookie, shown = _shown(body)
+    if len(shown) != 1:
+        raise SessionIsOver()
+    tokens = use(Sessions).refresh(caller, shown[0])
     return TokensOut(**give(tokens, cookie=cookie))
 
 
@@ -142,12 +142,18 @@ def logout(caller: Caller, body: RefreshIn) -> ConfirmedOut:
     """Sign out here.
 
     Takes the access token or the refresh token as Bearer, or the refresh token in the body or the cookie. The session
-    is over for every request that begins after the answer.
+    is over for every request that begins after the answer. Several may come if they are of one session.
     """
-    cookie, presented = _presented(body)
+    cookie, shown = _shown(body)
+    try:
+        use(Sessions).sign_out(caller, shown)
+    except SessionIsOver:
+        if cookie:
+            cookie_way().forget()
+        raise
+    # Not before: who could not be signed out may try again.
     if cookie:
         cookie_way().forget()
-    use(Sessions).sign_out(caller, presented)
     return ConfirmedOut(msg=_SIGNED_OUT.say(caller.language))
 
 
@@ -161,7 +167,7 @@ def logout_all(caller: Caller, who: Principal) -> ConfirmedOut:
 @routes.door("GET", "/sessions", guard=signed_in, gives=SessionsOut)
 def sessions(caller: Caller, who: Principal) -> SessionsOut:
     """List my open sessions."""
-    devices = use(Sessions).devices(who.profile.id)
+    devices = use(Sessions).devices(who.profile.id, who.profile.role)
     return SessionsOut(
         items=[
             SessionOut(
@@ -180,7 +186,7 @@ def sessions(caller: Caller, who: Principal) -> SessionsOut:
 @routes.door("DELETE", "/sessions/<id>", guard=signed_in, gives=ConfirmedOut, refuses=(NoSuchSession,))
 def end_session(caller: Caller, who: Principal, id: str) -> ConfirmedOut:
     """End one of my sessions. The ids of others are as unknown as those that never were."""
-    if not use(Sessions).end_one(caller, who.profile.id, id):
+    if not _ID.fullmatch(id) or not use(Sessions).end_one(caller, who.profile.id, id):
         raise NoSuchSession()
     return ConfirmedOut(msg=_ENDED.say(caller.language))
 
@@ -217,15 +223,9 @@ def introspect(caller: Caller, body: IntrospectIn) -> IntrospectOut:
     )
 
 
-def _presented(body: RefreshIn) -> tuple[bool, str]:
-    """Return whether the cookie way is gone, and the one token that the request shows.
-
-    Raises CrossSite, and SessionIsOver for none and for several: nobody can tell whose session was meant.
-    """
+def _shown(body: RefreshIn) -> tuple[bool, list[str]]:
+    """Return whether the cookie way is gone, and the tokens that the request shows. Raises CrossSite."""
     cookie = cookie_way().chosen()
     bearer = request.headers.get("Authorization", "")
     shown = [body.refresh_token, bearer[7:] if bearer[:7].lower() == "bearer " else bearer or None]
-    found = list(filter(None, [*shown, cookie_way().read() if cookie else None]))
-    if len(found) != 1:
-        raise SessionIsOver()
-    return cookie, found[0]
+    return cookie, list(filter(None, [*shown, cookie_way().read() if cookie else None]))

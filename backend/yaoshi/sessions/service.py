@@ -1,6 +1,7 @@
 """Sessions: opened, asked, refreshed, ended."""
 
 import hmac
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
@@ -16,11 +17,11 @@ from yaoshi.core.phrases import Phrase
 from yaoshi.core.together import Together
 from yaoshi.core.types import Caller, Clock
 from yaoshi.keys.service import AccessToken, Keys, TokenRefused
-from yaoshi.limits.service import Limiter
+from yaoshi.limits.service import Limiter, TooManyAttempts
 from yaoshi.sessions import queries
 from yaoshi.sessions.events import AllSessionsEnded, RefreshReplayed, SessionEnded
 from yaoshi.sessions.models import LoginSession
-from yaoshi.sessions.policy import DEVICE_MEMORY, Standing, Verdict, ends_at, is_strange, judge_refresh
+from yaoshi.sessions.policy import DEVICE_MEMORY, Lasts, Standing, Verdict, is_strange, judge_refresh
 from yaoshi.sessions.queries import Device
 from yaoshi.sessions.settings import SessionSettings
 from yaoshi.sessions.tokens import Presented, RefreshTokens
@@ -77,7 +78,7 @@ class _Shown(NamedTuple):
     """A refresh token that somebody shows, and the refusal where its session has rotated enough for now."""
 
     token: Presented
-    limited: Problem | None
+    limited: TooManyAttempts | None
 
 
 class _Earned(NamedTuple):
@@ -122,10 +123,11 @@ class Sessions:
         if planted:
             self.end(work, planted.session_id, reason="replaced")
         strange = is_strange(work.caller.agent, queries.recent_agents(work, profile.id))
-        for surplus in queries.surplus(work, profile.id):
+        lasts = self._lasts(profile.role)
+        for surplus in queries.surplus(work, profile.id, lasts):
             self.end(work, surplus, reason="too_many", user_id=profile.id)
         session_id = str(random.new_id(work.now))
-        expires_at = work.now + self._settings.session_absolute_hours.lasts(profile.role)
+        expires_at = work.now + lasts.absolute
         now = stored_instant(work.now, work.db.dialect)
         row = {
             "id": session_id,
@@ -142,8 +144,7 @@ class Sessions:
         work.put(_OPEN, row)
         if strange:
             self._notices.send(work, Notice.NEW_DEVICE, profile.id)
-        idle = work.now + self._settings.session_idle_hours.lasts(profile.role)
-        return self._tokens_of(profile.id, session_id, 0, work.now, min(expires_at, idle))
+        return self._tokens_of(profile.id, session_id, 0, work.now, lasts.ends_at(work.now, work.now))
 
     def authenticate(self, authorization: str | None) -> Principal:
         """Return who presents this Authorization header. Raises Unauthenticated.
@@ -163,7 +164,7 @@ class Sessions:
             said = self._keys.verify(access_token)
         except TokenRefused:
             return None
-        profile = queries.living(self._db, said.session_id, said.user_id, self._clock.now())
+        profile = queries.living(self._db, said.session_id, said.user_id, self._clock.now(), self._lasts)
         return (said, Principal(said.session_id, profile)) if profile else None
 
     def introspect(self, credential: str, access_token: str) -> tuple[AccessToken, Principal] | None:
@@ -183,22 +184,22 @@ class Sessions:
         token = self._tokens.read(presented)
         if token is None:
             raise SessionIsOver()
-        with self._limiter.attempt() as attempt:
-            shown = _Shown(token, self._limiter.is_spent(attempt, "refresh_session", token.session_id))
-            try:
-                earned = self._together.run(caller, shown)
-            except _Overtaken:
-                # Who lost the race for the counter looks again, and now finds it moved.
-                earned = self._together.run(caller, shown)
-            if earned.verdict is Verdict.ROTATE:
-                attempt.keep()
-                # Repeats are free: only a rotation is refused.
-                if shown.limited:
-                    raise shown.limited
+        shown = _Shown(token, self._limiter.refusal("refresh_session", token.session_id))
+        try:
+            earned = self._together.run(caller, shown)
+        except _Overtaken:
+            # Who lost the race for the counter looks again, and now finds it moved.
+            earned = self._together.run(caller, shown)
+        if earned.verdict is Verdict.ROTATE:
+            if shown.limited:
+                raise shown.limited
+            # Counted once it has happened, and before anybody holds the next token: the counter of the session lets
+            # its rotations come one by one, so that none slips past, and tabs that repeat use up nothing.
+            self._limiter.count("refresh_session", token.session_id)
         if earned.verdict in (Verdict.STOLEN, Verdict.EXPIRED):
             with self._db.write(caller) as work:
-                self.end(work, token.session_id, reason=earned.verdict.value)
-                if earned.verdict is Verdict.STOLEN:
+                ended = self.end(work, token.session_id, reason=earned.verdict.value)
+                if ended and earned.verdict is Verdict.STOLEN:
                     work.record(RefreshReplayed(user_id=earned.user_id, session_id=token.session_id))
                     self._notices.send(work, Notice.SESSION_COPIED, earned.user_id)
         if earned.counter is None:
@@ -228,15 +229,16 @@ class Sessions:
             raise _Overtaken()
         return earned
 
-    def sign_out(self, caller: Caller, presented: str) -> None:
-        """End the session that an access token names, or any of its refresh tokens. Raises SessionIsOver."""
-        token = self._tokens.read(presented)
-        found = None if token else self.inspect(presented)
-        session_id = token.session_id if token else found[0].session_id if found else None
-        if session_id is None:
+    def sign_out(self, caller: Caller, presented: Sequence[str]) -> None:
+        """End the session that an access token names, or any of its refresh tokens; what names none does not count.
+
+        Raises SessionIsOver, also where tokens of two sessions come together: nobody can tell which was meant.
+        """
+        named = set(filter(None, map(self._session_of, presented)))
+        if len(named) != 1:
             raise SessionIsOver()
         with self._db.write(caller) as work:
-            if not self.end(work, session_id, reason="signed_out"):
+            if not self.end(work, named.pop(), reason="signed_out"):
                 raise SessionIsOver()
 
     def sign_out_everywhere(self, caller: Caller, user_id: int) -> None:
@@ -246,10 +248,10 @@ class Sessions:
             work.record(AllSessionsEnded(user_id=user_id))
             self._notices.send(work, Notice.SESSIONS_ENDED, user_id)
 
-    def devices(self, user_id: int) -> list[Device]:
-        """Return the open sessions of an account, the newest first."""
+    def devices(self, user_id: int, role: str) -> list[Device]:
+        """Return the open sessions of an account of this role, the newest first."""
         with self._db.read() as db:
-            return queries.open_sessions(db, user_id, self._clock.now())
+            return queries.open_sessions(db, user_id, self._clock.now(), self._lasts(role))
 
     def end_one(self, caller: Caller, user_id: int, session_id: str) -> bool:
         """End one session of the account; return whether there was such a one."""
@@ -280,11 +282,19 @@ class Sessions:
         over = or_(LoginSession.ended_at < before, LoginSession.expires_at < before)
         return work.db.execute(delete(LoginSession).where(over)).rowcount
 
+    def _session_of(self, presented: str) -> str | None:
+        token = self._tokens.read(presented)
+        if token:
+            return token.session_id
+        found = self.inspect(presented)
+        return found[0].session_id if found else None
+
+    def _lasts(self, role: str) -> Lasts:
+        return Lasts(self._settings.session_idle_hours.lasts(role), self._settings.session_absolute_hours.lasts(role))
+
     def _ends_at(self, standing: Standing) -> datetime:
-        settings, role = self._settings, standing.role
-        return ends_at(
-            standing, idle=settings.session_idle_hours.lasts(role), absolute=settings.session_absolute_hours.lasts(role)
-        )
+        ends = self._lasts(standing.role).ends_at(standing.created_at, standing.last_seen_at)
+        return min(standing.expires_at, ends)
 
     def _tokens_of(self, user_id: int, session_id: str, counter: int, now: datetime, end: datetime) -> Tokens:
         # A few percent shorter, drawn each time: tabs that began together do not come back together.

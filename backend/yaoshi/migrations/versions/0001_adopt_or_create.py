@@ -3,7 +3,8 @@
 import sqlalchemy as sa
 from alembic import context, op
 
-from yaoshi.core.db import Instant, sqlite_path
+from yaoshi.core.db import Instant
+from yaoshi.core.engines import sqlite_path
 from yaoshi.migrations.adoption import Plan
 from yaoshi.migrations.copies import keep_copy, keep_report
 from yaoshi.migrations.legacy import adopt_users, refuse_strangers, remake_codes
