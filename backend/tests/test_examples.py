@@ -115,9 +115,7 @@ def test_examples_let_in_what_the_contract_says_and_nothing_else(
 
     stranger = ECKey.generate_key("P-256")
     good, kid = signed(), keys[0].thumbprint()
-    message = ".".join(
-        (b64(json.dumps({"alg": "HS256", "typ": "at+jwt", "kid": kid})), good.split(".")[1])
-    )
+    message = ".".join((b64(json.dumps({"alg": "HS256", "typ": "at+jwt", "kid": kid})), good.split(".")[1]))
     by_public_key = hmac.new(keys[0].as_pem(private=False), message.encode(), "sha256").digest()
     refused = {
         "typ": signed(header={"typ": "JWT"}), "no typ": signed(header={"typ": None}), "iss": signed(iss="http://evil"),

@@ -6,6 +6,7 @@ import socket
 import sqlite3
 import sys
 import threading
+from contextlib import suppress
 
 import click
 from granian import Granian
@@ -65,6 +66,7 @@ def serve(settings: Settings, host: str, port: int, threads: int | None = None, 
     # apart, so where forwarded addresses count the application is reached over RSGI, which sees raw names.
     behind_proxy = bool(settings.trusted_proxies)
     threads = threads or settings.hash_workers * (1 + HASH_QUEUE) + RESERVE_THREADS
+    _take_turns_calmly()
     os.environ["FLASK_ENV"] = settings.mode.value
     os.environ["_YAOSHI_THREADS"] = str(threads)
     Granian(
@@ -176,6 +178,15 @@ def _say_hello(house: House, host: str, port: int) -> None:
     ]
     click.echo("\n".join(lines))
     sys.stdout.flush()
+
+
+def _take_turns_calmly() -> None:
+    """Let no thread of ours push another from its core merely because it woke up: of two that want the interpreter one
+    would only wait for the other. On Linux, where it makes a third of the switches; elsewhere nothing.
+    """
+    if hasattr(os, "SCHED_BATCH"):
+        with suppress(OSError):
+            os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
 
 
 def _demand_free(host: str, port: int) -> None:
