@@ -226,6 +226,6 @@ def introspect(caller: Caller, body: IntrospectIn) -> IntrospectOut:
 def _shown(body: RefreshIn) -> tuple[bool, list[str]]:
     """Return whether the cookie way is gone, and the tokens that the request shows. Raises CrossSite."""
     cookie = cookie_way().chosen()
-    bearer = request.headers.get("Authorization", "")
+    bearer = request.environ.get("HTTP_AUTHORIZATION", "")
     shown = [body.refresh_token, bearer[7:] if bearer[:7].lower() == "bearer " else bearer or None]
     return cookie, list(filter(None, [*shown, cookie_way().read() if cookie else None]))

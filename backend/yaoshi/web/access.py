@@ -10,7 +10,8 @@ from typing import Any
 
 import orjson
 import structlog
-from flask import Flask, Response, request
+from flask import Flask, Response
+from flask.globals import request_ctx
 
 from yaoshi.web.callers import caller_of
 
@@ -74,13 +75,12 @@ def install(app: Flask, lines: AccessLog) -> None:
     """Keep one line of every request of `app`. Paths are route templates: typed text stays out."""
 
     def log(response: Response) -> Response:
-        environ = request.environ
-        caller = caller_of(request)
-        rule = request.url_rule
+        asked = request_ctx.request
+        environ, rule, caller = asked.environ, asked.url_rule, caller_of(asked)
         line = {
             "event": "request",
             "at": datetime.now(UTC).isoformat(timespec="milliseconds"),
-            "method": request.method[:16],
+            "method": asked.method[:16],
             "route": rule.rule if rule else None,
             "status": response.status_code,
             "ms": round((time.perf_counter() - environ["yaoshi.began"]) * 1000, 2),

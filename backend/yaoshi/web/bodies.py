@@ -1,7 +1,7 @@
 """Reading request bodies: strictly JSON, or a form where a standard says so, every fault told at once."""
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated, Any, ClassVar, TypeVar
 from urllib.parse import parse_qsl
 
@@ -72,9 +72,16 @@ def read_body(request: Request, form: type[Form]) -> Form:
 
     Raises UnsupportedMediaType, LengthRequired, RequestEntityTooLarge, or InvalidRequest naming every fault.
     """
-    if form.optional and not request.content_length and "Transfer-Encoding" not in request.headers:
+    length = request.content_length
+    chunked = "HTTP_TRANSFER_ENCODING" in request.environ
+    if form.optional and not length and not chunked:
         return form.model_validate({})
-    _check_transport(request, form.media)
+    _check_transport(request.environ, form.media)
+    if length is None and chunked:
+        # Servers cut a chunked body at the limit instead of refusing it: what was cut must not be judged.
+        raise LengthRequired()
+    if (length or 0) > MOST_NBYTES:
+        raise RequestEntityTooLarge()
     read = _strict_json if form.media == JSON else _strict_form
     try:
         return form.model_validate(read(request.get_data()))
@@ -82,16 +89,11 @@ def read_body(request: Request, form: type[Form]) -> Form:
         raise InvalidRequest([fault for one in error.errors(include_url=False) for fault in _faults(one)]) from None
 
 
-def _check_transport(request: Request, media: str) -> None:
-    declared = request.headers.get("Content-Type", "").lower().replace(" ", "")
+def _check_transport(environ: Mapping[str, Any], media: str) -> None:
+    declared = environ.get("CONTENT_TYPE", "").lower().replace(" ", "")
     known = declared.startswith(media) and declared.removeprefix(media) in _CHARSETS
-    if not known or request.headers.get("Content-Encoding", "identity") != "identity":
+    if not known or environ.get("HTTP_CONTENT_ENCODING", "identity") != "identity":
         raise UnsupportedMediaType()
-    if request.content_length is None and "Transfer-Encoding" in request.headers:
-        # Servers cut a chunked body at the limit instead of refusing it: what was cut must not be judged.
-        raise LengthRequired()
-    if (request.content_length or 0) > MOST_NBYTES:
-        raise RequestEntityTooLarge()
 
 
 def _strict_json(raw: bytes) -> Any:

@@ -33,9 +33,10 @@ class CookieWay:
 
     def chosen(self) -> bool:
         """Return whether this request goes the cookie way. Raises CrossSite unless it comes from a page that may."""
-        if request.headers.get(HEADER, "").strip().lower() != "cookie":
+        environ = request.environ
+        if environ.get("HTTP_X_YAOSHI_SESSION", "").strip().lower() != "cookie":
             return False
-        if not self._may(request.headers.get("Origin", "")):
+        if not self._may(environ.get("HTTP_ORIGIN", "")):
             raise CrossSite()
         return True
 
