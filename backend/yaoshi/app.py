@@ -1,7 +1,6 @@
 """The WSGI application: doors, refusals, headers and the access log around one house."""
 
 import time
-from collections.abc import Callable
 from threading import Lock
 from typing import Any
 
@@ -32,6 +31,7 @@ from yaoshi.web import access, console, headers, problems
 from yaoshi.web.callers import Callers, is_local, parse_networks
 from yaoshi.web.cookies import CookieWay
 from yaoshi.web.endpoint import Contract, Routes
+from yaoshi.web.lean import LeanFlask
 
 ROUTES: tuple[Routes, ...] = (
     signup,
@@ -65,7 +65,7 @@ def contracts_of(*, development: bool, sign_in_by_code: bool = True) -> list[Con
 def create_app(house: House) -> Flask:
     """Return the application of `house`; it opens the house before its first answer."""
     settings = house.settings
-    app = _Flask("yaoshi", static_folder=None)
+    app = LeanFlask("yaoshi")
     # No redirects: an address that is nearly right is wrong, so that no limit is ever keyed on a twin.
     app.url_map.merge_slashes = False
     app.url_map.redirect_defaults = False
@@ -105,14 +105,6 @@ def create_app(house: House) -> Flask:
     Routes.install(app, contracts)
     _install_pages(app, house, contracts)
     return app
-
-
-class _Flask(Flask):
-    """Flask without asking at each step of each request whether a function is a coroutine: none of ours is."""
-
-    def ensure_sync(self, func: Callable[..., Any]) -> Callable[..., Any]:
-        """Return `func` as it is."""
-        return func
 
 
 def _install_pages(app: Flask, house: House, contracts: list[Contract]) -> None:

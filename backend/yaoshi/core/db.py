@@ -99,26 +99,30 @@ class Prepared:
 
     def put(self, connection: Any, dialect: Dialect, values: dict[str, Any]) -> Any:
         """Run it on a driver's `connection` in the words of `dialect`; return the driver's cursor."""
-        text, rows = self._spelled(dialect, [values])
+        compiled, fixed = self._for(dialect)
+        values = fixed | values
         cursor = connection.cursor()
-        cursor.execute(text, rows[0])
+        named = compiled.positiontup
+        cursor.execute(compiled.string, values if named is None else [values[name] for name in named])
         return cursor
 
     def put_all(self, connection: Any, dialect: Dialect, values: list[dict[str, Any]]) -> int:
         """Run it once for each of `values`; return how many rows all of them touched."""
+        compiled, fixed = self._for(dialect)
+        whole = [fixed | one for one in values]
         cursor = connection.cursor()
-        cursor.executemany(*self._spelled(dialect, values))
+        named = compiled.positiontup
+        cursor.executemany(
+            compiled.string, whole if named is None else [[one[name] for name in named] for one in whole]
+        )
         return int(cursor.rowcount)
 
-    def _spelled(self, dialect: Dialect, values: list[dict[str, Any]]) -> tuple[str, list[Any]]:
-        """Return the text for `dialect`, and each of `values` as its driver takes them."""
+    def _for(self, dialect: Dialect) -> tuple[SQLCompiler, dict[str, Any]]:
+        """Return the statement in the words of `dialect`, and the values that are part of it."""
         if dialect.name not in self._compiled:
             made = cast(SQLCompiler, self._statement.compile(dialect=dialect))  # type: ignore[attr-defined]
             self._compiled[dialect.name] = made, dict(made.params)
-        compiled, fixed = self._compiled[dialect.name]
-        whole = [fixed | one for one in values]
-        named = compiled.positiontup
-        return compiled.string, whole if named is None else [[one[name] for name in named] for one in whole]
+        return self._compiled[dialect.name]
 
 
 @dataclass(slots=True)

@@ -4,6 +4,7 @@ import hmac
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cache
 from typing import Any, NamedTuple
 
 from sqlalchemy import bindparam, delete, or_, update
@@ -111,6 +112,7 @@ class Sessions:
         self._db, self._clock, self._keys, self._limiter = db, clock, keys, limiter
         self._tokens, self._notices, self._settings = tokens, notices, settings
         self._together = Together(db, self._turns)
+        self._lasts = cache(self._lasts_of)
         self._grace = timedelta(seconds=settings.refresh_grace_seconds)
 
     def open(self, work: Work, profile: Profile, *, replacing: str | None = None) -> Tokens:
@@ -289,7 +291,7 @@ class Sessions:
         found = self.inspect(presented)
         return found[0].session_id if found else None
 
-    def _lasts(self, role: str) -> Lasts:
+    def _lasts_of(self, role: str) -> Lasts:
         return Lasts(self._settings.session_idle_hours.lasts(role), self._settings.session_absolute_hours.lasts(role))
 
     def _ends_at(self, standing: Standing) -> datetime:

@@ -48,7 +48,7 @@ class Callers:
         peer = _parsed(environ.get("REMOTE_ADDR", ""))
         address, shared = self._address(peer, environ)
         return Caller(
-            address=str(address) if address else _UNKNOWN,
+            address=_spelled(address),
             agent=environ.get("HTTP_USER_AGENT", "")[:512],
             language=_language(environ.get("HTTP_ACCEPT_LANGUAGE", "")[:200], self._default_language),
             request_id=f"{self._process}-{next(self._requests):x}",
@@ -95,6 +95,7 @@ def parse_networks(listed: str) -> list[Network]:
     return [ipaddress.ip_network(part.strip()) for part in listed.split(",") if part.strip()]
 
 
+@lru_cache(maxsize=4096)
 def source_of(address: Address | None) -> str:
     """Return the counter key of an address: IPv4 whole, IPv6 by its /64, one shared key for none."""
     if address is None:
@@ -167,6 +168,11 @@ def _hop_host(hop: str) -> str:
     if hop.startswith("["):
         return hop[1:].partition("]")[0]
     return hop.rpartition(":")[0] if hop.count(":") == 1 else hop
+
+
+@lru_cache(maxsize=4096)
+def _spelled(address: Address | None) -> str:
+    return str(address) if address else _UNKNOWN
 
 
 @lru_cache(maxsize=4096)
