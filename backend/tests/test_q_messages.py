@@ -661,21 +661,28 @@ def test_every_message_has_words_in_each_language(kind: str, language: str) -> N
 
 
 @pytest.mark.parametrize(
-    ("number", "reason"),
+    ("number", "reason", "told"),
     [
-        ("+12025550123", "country"),
-        ("+8601012345678", "not a mobile number"),
-        ("+864008123456", "not a mobile number"),
-        ("+86", "not a phone number"),
-        ("13800138000", "not a phone number"),
+        ("+12025550123", "country", "sms_country_refused"),
+        ("+8601012345678", "not a mobile number", "sms_number_refused"),
+        ("+864008123456", "not a mobile number", "sms_number_refused"),
+        ("+86", "not a phone number", ""),
+        ("13800138000", "not a phone number", ""),
     ],
 )
 def test_c20_sms_go_to_mobile_numbers_of_named_countries(
-    make_world: Callable[..., World], gateways: Callable[[str], Gateway], number: str, reason: str
+    make_world: Callable[..., World],
+    gateways: Callable[[str], Gateway],
+    capsys: pytest.CaptureFixture[str],
+    number: str,
+    reason: str,
+    told: str,
 ) -> None:
     world = make_world("production", **gateways("webhook").settings())
     with pytest.raises(OverBudget, match=reason):
         world.house.messages._budget.spend(number, "1.1.1.1", is_code=True)
+    logged = capsys.readouterr().out
+    assert told in logged and number not in logged
 
 
 def test_c20_the_caps_hold_under_two_hundred_parallel_requests(
@@ -791,7 +798,7 @@ def test_c20_over_the_cap_the_answer_is_the_usual_one(
 
 
 def test_c20_where_nothing_can_be_counted_nothing_is_sent(
-    make_world: Callable[..., World], gateways: Callable[[str], Gateway]
+    make_world: Callable[..., World], gateways: Callable[[str], Gateway], capsys: pytest.CaptureFixture[str]
 ) -> None:
     gateway = gateways("aliyun")
     world = make_world("production", **gateway.settings())
@@ -801,7 +808,7 @@ def test_c20_where_nothing_can_be_counted_nothing_is_sent(
         work.db.execute(text("ALTER TABLE limit_counters RENAME TO away"))
     with pytest.raises(StorageUnavailable):
         world.house.worker.send_one("phone")
-    assert not gateway.taken
+    assert not gateway.taken and "sms_uncounted" in capsys.readouterr().out
     with world.house.db.write(WORKER) as work:
         work.db.execute(text("ALTER TABLE away RENAME TO limit_counters"))
     world.clock.advance(seconds=LEASE.total_seconds() + 1)
