@@ -37,6 +37,9 @@ REFUSED = {
     "rate": ({"YAOSHI_LIMIT_LOGIN_PAIR": "often"}, "YAOSHI_LIMIT_LOGIN_PAIR"),
     "proxies": ({"YAOSHI_TRUSTED_PROXIES": "example.com"}, "YAOSHI_TRUSTED_PROXIES"),
     "public-url": ({"PUBLIC_URL": "javascript:alert(1)"}, "PUBLIC_URL"),
+    "public-url-port": ({"PUBLIC_URL": "https://id.example.com:abc"}, "PUBLIC_URL"),
+    "public-url-user": ({"PUBLIC_URL": "https://ana@id.example.com"}, "PUBLIC_URL"),
+    "file-for-secret": ({"SECRET_KEY": "", "SECRET_KEY_FILE": SECRET}, "SECRET_KEY: the file that SECRET_KEY_FILE"),
     "file": ({"SECRET_KEY": "", "SECRET_KEY_FILE": "/nowhere"}, "SECRET_KEY: the file"),
 }
 
@@ -86,6 +89,7 @@ def test_every_refused_start_ends_with_code_2(tmp_path: Path) -> None:
         (("accounts", "show", "nobody"), {}, "No account is called nobody"),
         (("db", "upgrade"), {"DATABASE_URL": "mysql://x/y"}, "not supported"),
         (("db", "upgrade"), {"DATABASE_URL": "sqlite://"}, "names no file"),
+        (("db", "upgrade"), {"DATABASE_URL": "postgresql://u:p@localhost:port/d"}, "DATABASE_URL can't be read"),
     ):
         done = yaoshi(tmp_path, *arguments, **extra)
         assert done.returncode == 2 and sentence in done.stderr, (arguments, done.stdout, done.stderr)
@@ -176,6 +180,8 @@ def test_s05_files_are_their_owners_alone(tmp_path: Path) -> None:
 def test_doctor_names_what_is_wrong(tmp_path: Path) -> None:
     done = yaoshi(tmp_path, "doctor", FLASK_ENV="production")
     assert done.returncode == 1 and "SECRET_KEY is missing" in done.stdout
+    done = yaoshi(tmp_path, "doctor", DATABASE_URL="postgresql://u:p@127.0.0.1:99999/d")
+    assert done.returncode == 1 and "Check DATABASE_URL" in done.stdout, done.stderr
     fresh = yaoshi(tmp_path, "doctor")
     assert fresh.returncode == 1 and "yaoshi db upgrade" in fresh.stdout
 

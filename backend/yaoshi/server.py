@@ -63,7 +63,7 @@ def serve(settings: Settings, host: str, port: int, threads: int | None = None, 
     behind_proxy = bool(settings.trusted_proxies)
     threads = threads or settings.hash_workers * (1 + HASH_QUEUE) + RESERVE_THREADS
     os.environ["FLASK_ENV"] = settings.mode.value
-    os.environ["_YAOSHI_THREADS"] = str(threads)
+    os.environ["_YAOSHI_THREADS"], os.environ["_YAOSHI_PORT"] = str(threads), str(port)
     Granian(
         "yaoshi.wsgi:rsgi" if behind_proxy else "yaoshi.wsgi:wsgi",
         factory=True,
