@@ -121,10 +121,8 @@ class Spoken(BaseHTTPRequestHandler):
         if told is None:
             self.gateway.refused.append(self.path)
             return self.answer(*REFUSALS[self.gateway.vendor]["signature"])
-        if how == "forbidden":
-            return self.answer(*REFUSALS[self.gateway.vendor]["right"])
-        if how == "error":
-            return self.answer(*REFUSALS[self.gateway.vendor]["number"])
+        if how in ("forbidden", "error"):
+            return self.answer(*REFUSALS[self.gateway.vendor]["right" if how == "forbidden" else "number"])
         if not told:  # a check, which sends nothing
             return self.answer(200, {"status": "active"})
         if "asked" in told:
