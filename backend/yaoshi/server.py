@@ -7,6 +7,7 @@ import sys
 import threading
 
 import click
+from flask import Flask
 from granian import Granian
 from granian.constants import HTTPModes, Interfaces
 from granian.http import HTTP1Settings
@@ -97,6 +98,15 @@ def keep_house(house: House) -> None:
         house.worker.start()
     stop = threading.Event()
     threading.Thread(target=tidy, name="housekeeping", daemon=True).start()
+
+
+def publish_metrics(house: House, app: Flask | None = None) -> None:
+    """Serve figures on a listener of their own, if the operator wants them; else nothing is loaded and counted."""
+    settings = house.settings
+    if settings.metrics_port is not None:
+        from yaoshi.ops.metrics import publish
+
+        publish(house.db, house.clock, settings.metrics_host, settings.metrics_port, app)
 
 
 def notices(settings: Settings) -> list[str]:

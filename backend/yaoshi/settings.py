@@ -93,6 +93,13 @@ class DoorSettings(KeySettings):
     api_page: bool = True
     """Whether `/openapi.json` and `/docs` are served."""
 
+    metrics_port: int | None = Field(None, ge=1, le=65535)
+    """Serve figures for Prometheus at this port. Each process (server or worker) takes the first free one from here on.
+    Without it nothing is counted."""
+
+    metrics_host: str = "127.0.0.1"
+    """The address that the figures are served on: this machine's own, or in a container `0.0.0.0`."""
+
     @field_validator("cors_origins", "trusted_proxies", "development_hosts", mode="before")
     @classmethod
     def _listed(cls, value: object) -> object:

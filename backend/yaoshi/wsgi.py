@@ -15,7 +15,7 @@ from flask import Flask
 
 from yaoshi.app import create_app
 from yaoshi.bootstrap import build
-from yaoshi.server import keep_house, settings_of_process
+from yaoshi.server import keep_house, publish_metrics, settings_of_process
 from yaoshi.web.access import set_up_logs
 from yaoshi.web.bodies import MOST_NBYTES
 
@@ -27,6 +27,7 @@ def wsgi() -> Flask:
     set_up_logs()
     house = build(settings_of_process(quiet=True))
     app = create_app(house)
+    publish_metrics(house, app)
     keep_house(house)
     return app
 

@@ -14,6 +14,7 @@ from yaoshi.core.errors import SettingsRefused
 from yaoshi.core.phrases import LANGUAGES
 from yaoshi.messaging.letters import CODES, KINDS, NOTICES, Letter, Unwritable, sample
 from yaoshi.outbox.policy import State
+from yaoshi.server import publish_metrics
 from yaoshi.web.access import set_up_logs
 
 _LANGUAGE = click.option("--language", type=click.Choice(LANGUAGES), default="zh-CN", show_default=True)
@@ -48,6 +49,7 @@ def worker() -> None:
         for number in (signal.SIGTERM, signal.SIGINT):
             # The handler only asks: what is being sent is finished first.
             signal.signal(number, lambda *_: house.worker.ask_to_stop())
+        publish_metrics(house)
         house.worker.start()
         click.echo("Sending what waits.", err=True)
         house.worker.wait()
