@@ -9,7 +9,7 @@ from typing import Any
 
 import structlog
 from flask import Flask, Response, request
-from prometheus_client import CollectorRegistry, Counter, ProcessCollector, start_http_server
+from prometheus_client import CollectorRegistry, Counter, ProcessCollector, disable_created_metrics, start_http_server
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 from sqlalchemy import func, select
@@ -29,6 +29,7 @@ def publish(db: Database, clock: Clock, host: str, port: int, app: Flask | None)
     Several processes share one setting: each takes the first free port from `port` on. Without any the log says so,
     and the process does its work all the same.
     """
+    disable_created_metrics()  # a second series for each, which says nothing
     registry = CollectorRegistry()
     ProcessCollector(registry=registry)
     registry.register(_Outbox(db, clock))
