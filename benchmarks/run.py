@@ -216,7 +216,11 @@ def measure_drain(folder: Path, arguments: argparse.Namespace) -> list[dict[str,
         probe.bind(("127.0.0.1", 0))
         sink_port = probe.getsockname()[1]
     mail = {"YAOSHI_SMTP_URL": f"smtp://127.0.0.1:{sink_port}", "YAOSHI_MAIL_FROM": "bench@example.com"}
-    extra = mail | {"JWT_SECRET_KEY": secrets.token_urlsafe(48), "YAOSHI_EMBEDDED_WORKER": "false"}
+    extra = mail | {
+        "PUBLIC_URL": "http://localhost",
+        "JWT_SECRET_KEY": secrets.token_urlsafe(48),
+        "YAOSHI_EMBEDDED_WORKER": "false",
+    }
     environment = installation(folder / "drain", extra)
     tokens = seed(folder / "drain", environment)
     sink = subprocess.Popen([sys.executable, "-c", SINK, str(sink_port)])

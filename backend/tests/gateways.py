@@ -121,10 +121,10 @@ class Spoken(BaseHTTPRequestHandler):
         if told is None:
             self.gateway.refused.append(self.path)
             return self.answer(*REFUSALS[self.gateway.vendor]["signature"])
-        if how == "forbidden":
-            return self.answer(*REFUSALS[self.gateway.vendor]["right"])
-        if how == "error":
-            return self.answer(*REFUSALS[self.gateway.vendor]["number"])
+        if how in ("forbidden", "error"):
+            return self.answer(*REFUSALS[self.gateway.vendor]["right" if how == "forbidden" else "number"])
+        if not told:  # a check, which sends nothing
+            return self.answer(200, {"status": "active"})
         if "asked" in told:
             self.gateway.asked.append(str(told["asked"]))
             return self.answer(200, RECEIPTS[self.gateway.vendor](self.gateway.receipt))
@@ -229,7 +229,7 @@ def check_aliyun(path: str, headers: dict[str, str], _body: bytes) -> dict[str, 
     if not {"host", "x-acs-action", "x-acs-date", "x-acs-signature-nonce", "x-acs-content-sha256"} <= set(names):
         return None
     if headers["x-acs-action"] == "QuerySendDetails":
-        return {"asked": f"{query['BizId']} {query['SendDate']}"}
+        return {"asked": f"{query.get('BizId', 'nobody')} {query['SendDate']}"}
     values = json.loads(query["TemplateParam"])
     return {"to": "+86" + query["PhoneNumbers"], "key": query["OutId"], "template": query["TemplateCode"], "code": values["code"], "sign": query["SignName"], "min": values["min"]}  # fmt: skip
 
@@ -260,7 +260,7 @@ def check_twilio(path: str, headers: dict[str, str], body: bytes) -> dict[str, A
     if headers["authorization"] != "Basic " + base64.b64encode(f"{KEY}:{SECRET}".encode()).decode():
         return None
     if not body:
-        return {"asked": path.rpartition("/")[2]}
+        return {"asked": path.rpartition("/")[2]} if "/Messages/" in path else {}
     told = dict(parse_qsl(body.decode()))
     assert path == f"/2010-04-01/Accounts/{KEY}/Messages.json" and told["From"] == "+15005550006"
     code = re.match(r"\d{6}", told["Body"])
@@ -274,6 +274,8 @@ def check_webhook(_path: str, headers: dict[str, str], body: bytes) -> dict[str,
         return None
     told = json.loads(body)
     assert told["id"] == headers["webhook-id"]
+    if told["kind"] == "check":
+        return {}
     return {"to": told["to"], "key": told["id"], "text": told["text"], "kind": told["kind"], **told["values"]}
 
 

@@ -17,7 +17,7 @@ from yaoshi.sessions.settings import SessionSettings
 
 ORIGIN = "https://app.example.com"
 COOKIE = {"X-Yaoshi-Session": "cookie", "Origin": ORIGIN}
-HTTPS = {"cors_origins": (ORIGIN,), "public_url": "https://id.example.com"}
+HTTPS = {"cors_origins": ("https://App.example.com:443",), "public_url": "https://ID.example.com:443"}
 
 
 def refresh(world: World, token: str, **more: Any) -> Answer:

@@ -374,6 +374,7 @@ def test_devices_end_all_but_this_one(site: Site) -> None:
 def test_pages_offer_what_the_server_can(start_server: Callable[..., Server]) -> None:
     with Mailbox() as mailbox, sync_playwright() as browsers:
         settings = {"YAOSHI_SMTP_URL": mailbox.url, "YAOSHI_MAIL_FROM": "no-reply@example.org"}
+        settings["PUBLIC_URL"] = "https://id.example.org"
         server = start_server(FLASK_ENV="production", SECRET_KEY=SECRET, **settings)
         browser = browsers.chromium.launch(executable_path="/usr/bin/chromium", args=["--no-sandbox"])
         site = Site(server, mailbox, None, browser)  # type: ignore[arg-type]

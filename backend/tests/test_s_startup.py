@@ -1,15 +1,22 @@
 """Attack list, letter S, and what an operator meets: starts that are refused, commands, files."""
 
 import os
+import re
+import socket
 import sqlite3
 import stat
+import subprocess
+import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import requests
+from gateways import Gateway
 
 from conftest import SECRET, World
-from servers import yaoshi
+from servers import BACKEND, Server, environment_of, yaoshi
 from yaoshi import instance
 from yaoshi.bootstrap import OPERATOR
 from yaoshi.core.errors import SettingsRefused
@@ -37,6 +44,9 @@ REFUSED = {
     "rate": ({"YAOSHI_LIMIT_LOGIN_PAIR": "often"}, "YAOSHI_LIMIT_LOGIN_PAIR"),
     "proxies": ({"YAOSHI_TRUSTED_PROXIES": "example.com"}, "YAOSHI_TRUSTED_PROXIES"),
     "public-url": ({"PUBLIC_URL": "javascript:alert(1)"}, "PUBLIC_URL"),
+    "public-url-port": ({"PUBLIC_URL": "https://id.example.com:abc"}, "PUBLIC_URL"),
+    "public-url-user": ({"PUBLIC_URL": "https://ana@id.example.com"}, "PUBLIC_URL"),
+    "file-for-secret": ({"SECRET_KEY": "", "SECRET_KEY_FILE": SECRET}, "SECRET_KEY: the file that SECRET_KEY_FILE"),
     "file": ({"SECRET_KEY": "", "SECRET_KEY_FILE": "/nowhere"}, "SECRET_KEY: the file"),
 }
 
@@ -86,6 +96,7 @@ def test_every_refused_start_ends_with_code_2(tmp_path: Path) -> None:
         (("accounts", "show", "nobody"), {}, "No account is called nobody"),
         (("db", "upgrade"), {"DATABASE_URL": "mysql://x/y"}, "not supported"),
         (("db", "upgrade"), {"DATABASE_URL": "sqlite://"}, "names no file"),
+        (("db", "upgrade"), {"DATABASE_URL": "postgresql://u:p@localhost:port/d"}, "DATABASE_URL can't be read"),
     ):
         done = yaoshi(tmp_path, *arguments, **extra)
         assert done.returncode == 2 and sentence in done.stderr, (arguments, done.stdout, done.stderr)
@@ -95,11 +106,6 @@ def test_every_refused_start_ends_with_code_2(tmp_path: Path) -> None:
 def test_development_needs_a_terminal_or_a_word(tmp_path: Path) -> None:
     done = yaoshi(tmp_path, "serve", FLASK_ENV="")
     assert done.returncode == 2 and "SECRET_KEY" in done.stderr  # unset is production
-    import subprocess
-    import sys
-
-    from servers import BACKEND, environment_of
-
     environment = environment_of(tmp_path, {})
     del environment["FLASK_ENV"]
     started = subprocess.run(
@@ -176,8 +182,44 @@ def test_s05_files_are_their_owners_alone(tmp_path: Path) -> None:
 def test_doctor_names_what_is_wrong(tmp_path: Path) -> None:
     done = yaoshi(tmp_path, "doctor", FLASK_ENV="production")
     assert done.returncode == 1 and "SECRET_KEY is missing" in done.stdout
+    done = yaoshi(tmp_path, "doctor", DATABASE_URL="postgresql://u:p@127.0.0.1:99999/d")
+    assert done.returncode == 1 and "Check DATABASE_URL" in done.stdout, done.stderr
     fresh = yaoshi(tmp_path, "doctor")
     assert fresh.returncode == 1 and "yaoshi db upgrade" in fresh.stdout
+
+
+def test_figures_are_served_where_they_are_wanted_and_hold_nothing_typed(
+    start_server: Callable[..., Server], tmp_path: Path
+) -> None:
+    gateway, taken = Gateway("webhook"), socket.create_server(("127.0.0.1", 0))
+    port = taken.getsockname()[1]  # another process has it: the next free one is taken
+    environment = {f"YAOSHI_{name.upper()}": str(value) for name, value in gateway.settings().items()}
+    environment |= {"YAOSHI_METRICS_PORT": str(port), "YAOSHI_SMS_COUNTRIES": "852"}
+    server = start_server(**environment)
+    number = {"phone": "13800138000", "email": "canary@example.com", "password": "Secret123"}
+    assert server.post("register", {"username": "canary", **number}).status_code == 201
+    server.login("canary-of-nobody")
+    server.say("GET", "/canary")
+    asked = {"identifier": "canary", "channel": "phone", "contact": "13800138000"}
+    assert server.post("request-reset-code", asked).status_code == 200
+    place = re.search(r'"port":(\d+).*"event":"metrics"|"event":"metrics".*"port":(\d+)', server.log.read_text())
+    assert place
+    deadline, told = time.monotonic() + 20, ""
+    while 'yaoshi_messages{channel="phone",state="dropped"} 1.0' not in told:
+        assert time.monotonic() < deadline, told
+        told = requests.get(f"http://127.0.0.1:{place[1] or place[2]}/metrics", timeout=10).text
+    assert int(place[1] or place[2]) > port
+    assert 'yaoshi_alarms_total{reason="sms_country_refused"} 1.0' in told
+    assert 'yaoshi_requests_total{route="/api/auth/login",status="401"} 1.0' in told
+    assert 'yaoshi_requests_total{route="",status="404"} 1.0' in told and "process_resident_memory_bytes" in told
+    assert not re.search("canary|13800138000|Secret123", told)
+    taken.close()
+    gateway.close()
+    program = "import sys, yaoshi.wsgi; yaoshi.wsgi.wsgi(); print('prometheus_client' in sys.modules)"
+    quiet = subprocess.run(
+        [sys.executable, "-c", program], cwd=BACKEND, env=environment_of(tmp_path, {}), capture_output=True, text=True
+    )
+    assert quiet.stdout.strip() == "False", quiet.stderr  # off by default
 
 
 @pytest.fixture

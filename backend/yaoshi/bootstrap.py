@@ -120,7 +120,7 @@ def build(settings: Settings, clock: Clock | None = None) -> House:
     # What SMS cost is always counted in the main database, whatever counts sign-ins.
     messages = Messages(outbox, letters, couriers, Budget(counters, settings, clock), clock, is_open)
     slips = Slips(db, clock, box)
-    notices = Notices(messages, slips, settings.public_url)
+    notices = Notices(messages, slips, settings.links_url)
     sessions = Sessions(db, clock, keys, limiter, RefreshTokens(box), notices, settings)
     passwords = Passwords(db, box, settings)
     renewal = Renewal(passwords, sessions, codes, notices)

@@ -79,7 +79,7 @@ def database_url(settings: Settings) -> str:
         return _sqlite(_only_database())
     try:
         url = make_url(settings.database_url)
-    except ArgumentError:
+    except (ArgumentError, ValueError):  # the second for a port that is no number
         raise SettingsRefused("DATABASE_URL can't be read. Example: postgresql://user:password@host/name") from None
     backend = url.get_backend_name()
     if backend in ("postgresql", "postgres"):

@@ -9,6 +9,7 @@ import threading
 from contextlib import suppress
 
 import click
+from flask import Flask
 from granian import Granian
 from granian.constants import HTTPModes, Interfaces
 from granian.http import HTTP1Settings
@@ -68,7 +69,7 @@ def serve(settings: Settings, host: str, port: int, threads: int | None = None, 
     threads = threads or settings.hash_workers * (1 + HASH_QUEUE) + RESERVE_THREADS
     _take_turns_calmly()
     os.environ["FLASK_ENV"] = settings.mode.value
-    os.environ["_YAOSHI_THREADS"] = str(threads)
+    os.environ["_YAOSHI_THREADS"], os.environ["_YAOSHI_PORT"] = str(threads), str(port)
     Granian(
         "yaoshi.wsgi:rsgi" if behind_proxy else "yaoshi.wsgi:wsgi",
         factory=True,
@@ -126,6 +127,15 @@ def keep_house(house: House) -> None:
         house.worker.start()
     stop = threading.Event()
     threading.Thread(target=tidy, name="housekeeping", daemon=True).start()
+
+
+def publish_metrics(house: House, app: Flask | None = None) -> None:
+    """Serve figures on a listener of their own, if the operator wants them; else nothing is loaded and counted."""
+    settings = house.settings
+    if settings.metrics_port is not None:
+        from yaoshi.ops.metrics import publish
+
+        publish(house.db, house.clock, settings.metrics_host, settings.metrics_port, app)
 
 
 def notices(settings: Settings) -> list[str]:

@@ -11,7 +11,7 @@ from pydantic_settings import NoDecode
 
 from yaoshi.accounts.settings import AccountSettings
 from yaoshi.codes.service import CodeSettings
-from yaoshi.core.config import SecretList
+from yaoshi.core.config import SecretList, origin_of
 from yaoshi.core.errors import SettingsRefused
 from yaoshi.core.sources import environment_name
 from yaoshi.keys.settings import KeySettings
@@ -22,6 +22,7 @@ from yaoshi.sessions.settings import SessionSettings
 from yaoshi.web.callers import parse_networks
 
 LEAST_SECRET_NBYTES = 32
+DEFAULT_PORT = 5000
 _WELL_KNOWN = [
     "changeme",
     "change-me",
@@ -92,10 +93,22 @@ class DoorSettings(KeySettings):
     api_page: bool = True
     """Whether `/openapi.json` and `/docs` are served."""
 
+    metrics_port: int | None = Field(None, ge=1, le=65535)
+    """Serve figures for Prometheus at this port. Each process (server or worker) takes the first free one from here on.
+    Without it nothing is counted."""
+
+    metrics_host: str = "127.0.0.1"
+    """The address that the figures are served on: this machine's own, or in a container `0.0.0.0`."""
+
     @field_validator("cors_origins", "trusted_proxies", "development_hosts", mode="before")
     @classmethod
     def _listed(cls, value: object) -> object:
         return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+    @field_validator("cors_origins")
+    @classmethod
+    def _origins(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(origin_of(origin, "https://app.example.com") for origin in value)
 
     @field_validator("trusted_proxies")
     @classmethod
@@ -125,6 +138,13 @@ class Settings(
         """Whether this is the developer's own machine."""
         return self.mode is Mode.DEVELOPMENT
 
+    @property
+    def links_url(self) -> str:
+        """Return where links in messages lead: PUBLIC_URL, in development else the port that is served."""
+        if self.development and "public_url" not in self.model_fields_set:
+            return f"http://127.0.0.1:{os.environ.get('_YAOSHI_PORT', DEFAULT_PORT)}"
+        return self.public_url
+
 
 def load(default_mode: Mode | None = None, env_file: Path | None = None) -> tuple[Settings, list[str]]:
     """Return the settings of this process and what its owner should hear about them.
@@ -145,6 +165,10 @@ def load(default_mode: Mode | None = None, env_file: Path | None = None) -> tupl
     if settings.lacks():
         raise SettingsRefused(
             f"{' and '.join(settings.lacks())} must be set for the message providers that are chosen."
+        )
+    if settings.sms_daily_budget and not settings.sms_price:
+        raise SettingsRefused(
+            "YAOSHI_SMS_DAILY_BUDGET limits nothing without YAOSHI_SMS_PRICE: set what one SMS costs."
         )
     if settings.development:
         settings, warnings = _without_weak_secrets(settings)
@@ -171,11 +195,24 @@ def _refuse_unsafe(settings: Settings) -> None:
     for name in _DEBUG_FLAGS:
         if os.environ.get(name, "").lower() not in ("", "0", "false", "no", "off"):
             raise SettingsRefused(f"{name} is set: production never runs with debug flags. Unset it.")
+    _refuse_unreachable(settings)
     for origin in settings.cors_origins:
-        if not origin.startswith("https://") or "*" in origin or origin.count("/") != 2 or origin != origin.lower():
+        if not origin.startswith("https://") or "*" in origin:
             raise SettingsRefused(
                 f"YAOSHI_CORS_ORIGINS holds {origin}: in production each must be exact, like https://app.example.com."
             )
+
+
+def _refuse_unreachable(settings: Settings) -> None:
+    """Refuse what would leave people before a door that never opens, or with links that lead nowhere."""
+    if settings.contact_verification == "required" and not settings.smtp_url:
+        raise SettingsRefused(
+            "YAOSHI_CONTACT_VERIFICATION=required needs YAOSHI_SMTP_URL: else nobody new could ever sign in."
+        )
+    if (settings.smtp_url or settings.sms_providers) and "public_url" not in settings.model_fields_set:
+        raise SettingsRefused(
+            "PUBLIC_URL must be set where messages are sent: their links lead there. Example: https://id.example.com"
+        )
 
 
 def _refuse_weak_secrets(settings: Settings) -> None:

@@ -15,7 +15,7 @@ from flask import Flask
 
 from yaoshi.app import create_app
 from yaoshi.bootstrap import build
-from yaoshi.server import hold_counters, keep_house, settings_of_process
+from yaoshi.server import hold_counters, keep_house, publish_metrics, settings_of_process
 from yaoshi.web.access import set_up_logs
 from yaoshi.web.bodies import MOST_NBYTES
 
@@ -30,6 +30,7 @@ def wsgi() -> Flask:
         hold_counters(settings)
     house = build(settings)
     app = create_app(house)
+    publish_metrics(house, app)
     keep_house(house)
     return app
 

@@ -3,12 +3,11 @@
 from datetime import UTC, datetime, timedelta, timezone
 from enum import Enum
 
-import structlog
-
 from yaoshi.accounts import queries
 from yaoshi.accounts.slips import DISOWN, LINK_LIFE, Slips
 from yaoshi.core.db import Work
 from yaoshi.core.phrases import Phrase
+from yaoshi.messaging.budget import alarm
 from yaoshi.messaging.service import Messages
 
 USELESS_AFTER = timedelta(hours=24)
@@ -56,7 +55,7 @@ class Notices:
             found[leaving, queries.address(account, leaving)] = None
         usable = sorted(one for one in found if one[1])
         if not usable:
-            structlog.get_logger().error("owner_unreachable", notice=notice.value, user_id=user_id)
+            alarm("owner_unreachable", notice=notice.value, user_id=user_id)
         slip = (
             self._slips.write_former(account, leaving, LINK_LIFE)
             if notice is Notice.CONTACT_CHANGED

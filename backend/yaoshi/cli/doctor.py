@@ -2,6 +2,7 @@
 
 import os
 import platform
+from itertools import product
 from typing import Literal, NamedTuple
 
 from sqlalchemy import func, select
@@ -12,7 +13,8 @@ from yaoshi.accounts.policy import Role
 from yaoshi.bootstrap import House, build
 from yaoshi.core.engines import sqlite_path
 from yaoshi.core.errors import Problem, SettingsRefused
-from yaoshi.messaging.letters import CODES, NOTICES
+from yaoshi.core.phrases import LANGUAGES
+from yaoshi.messaging.letters import CODES, KINDS, NOTICES, Unwritable, sample
 from yaoshi.server import notices
 from yaoshi.settings import Settings, load
 
@@ -59,7 +61,12 @@ def _database(settings: Settings) -> list[Finding]:
         return [Finding("wrong", str(refused))]
     try:
         house.installation.check()
-        return [Finding("good", "The database answers and is of this version."), *_people(house), *_messages(house)]
+        return [
+            Finding("good", "The database answers and is of this version."),
+            *_people(house),
+            *_messages(house),
+            *_words(house),
+        ]
     except SettingsRefused as refused:
         return [Finding("wrong", str(refused))]
     except Problem as problem:
@@ -81,10 +88,10 @@ def _people(house: House) -> list[Finding]:
 
 
 def _messages(house: House) -> list[Finding]:
-    """Reach every provider; name what people could not be sent."""
+    """Speak to every provider with our key; name what people could not be sent."""
     found = []
     for name, wrong in house.messages.greet():
-        text = f"{name} can't be reached: {wrong}." if wrong else f"{name} can be reached."
+        text = f"{name} can't be used: {wrong}." if wrong else f"{name} can be reached and takes the key."
         found.append(Finding("wrong" if wrong else "good", text))
     for channel, setting in (("email", "YAOSHI_SMTP_URL"), ("phone", "YAOSHI_SMS_PROVIDERS")):
         if not house.messages.carriers(channel, "test") and not house.messages.carriers(channel, CODES[0]):
@@ -94,7 +101,39 @@ def _messages(house: House) -> list[Finding]:
         if lacking:
             text = f"No provider has a template for {', '.join(lacking)}: these are not sent by {channel}."
             found.append(Finding("careful", text))
+    return found + _templates(house.settings)
+
+
+def _templates(settings: Settings) -> list[Finding]:
+    """Name each vendor's missing templates by message and language."""
+    approved = {"aliyun": settings.aliyun_templates, "tencent": settings.tencent_templates}
+    found = []
+    for name in [name for name in settings.sms_providers if name in approved]:
+        lacking = [f"{kind}.{language}" for kind in (*CODES, *NOTICES) for language in approved[name].lacking(kind)]
+        if lacking:
+            text = (
+                f"YAOSHI_{name.upper()}_TEMPLATES lacks {', '.join(lacking)}. A message goes in its"
+                " other language; without any it does not go by this provider."
+            )
+            found.append(Finding("careful", text))
     return found
+
+
+def _words(house: House) -> list[Finding]:
+    """Write every message once, as people would get it."""
+    found = []
+    for kind, language in product(KINDS, LANGUAGES):
+        try:
+            house.letters.write("doctor", kind, language, "ana@example.com", sample(kind))
+        except Unwritable as broken:
+            found.append(Finding("wrong", f"{broken} ({broken.__cause__}). See YAOSHI_TEMPLATES_DIR."))
+    folder = house.settings.templates_dir
+    known = {f"{kind}/{language}.txt" for kind, language in product(KINDS, LANGUAGES)} | {"layout.html"}
+    used = {path.relative_to(folder).as_posix() for path in folder.rglob("*.*")} if folder else set()
+    if used - known:
+        text = f"YAOSHI_TEMPLATES_DIR holds what no message uses: {', '.join(sorted(used - known))}."
+        found.append(Finding("careful", text))
+    return found or [Finding("good", "Every message can be written in each language.")]
 
 
 def _speed() -> list[Finding]:

@@ -1,5 +1,6 @@
 """`yaoshi worker` and `yaoshi messages …`: sending what waits, and looking at it."""
 
+import re
 import signal
 import sys
 
@@ -11,18 +12,33 @@ from yaoshi.cli.accounts import open_house
 from yaoshi.core import random
 from yaoshi.core.errors import SettingsRefused
 from yaoshi.core.phrases import LANGUAGES
-from yaoshi.messaging.letters import KINDS, NOTICES, Unwritable
+from yaoshi.messaging.letters import CODES, KINDS, NOTICES, Letter, Unwritable, sample
 from yaoshi.outbox.policy import State
+from yaoshi.server import publish_metrics
 from yaoshi.web.access import set_up_logs
 
 _LANGUAGE = click.option("--language", type=click.Choice(LANGUAGES), default="zh-CN", show_default=True)
-_CODE = {"code": "123456", "minutes": "10"}
-_NOTICE = {
-    "at": "2026-01-31 20:15",
-    "address": "203.0.113.7",
-    "device": "Chrome · Windows",
-    "link": "https://id.example.com/console/disown#v1.1.1800000000.0123456789abcdef",
-}
+_NEEDED = {"email": "YAOSHI_SMTP_URL", "phone": "YAOSHI_SMS_PROVIDERS"}
+# What vendors and servers say, and what it means. Sources: the vendors' lists of error codes; RFC 3463.
+_ADVICE = (
+    (r"^no provider", "Set {needed}"),
+    (
+        r"AccessKey|SignatureDoesNotMatch|AuthFailure|Forbidden|NoPermission|RAM_|Unauthorized|the key|HTTP 40[13]",
+        "The provider does not take the key, or the key may not send: check id, secret and rights",
+    ),
+    (r"SIGNATURE_ILLEGAL|SignatureIncorrect", "The sign name is not approved for this account"),
+    (
+        r"TEMPLATE_ILLEGAL|TemplateIncorrect|MISSING_PARAMETERS|TemplateParam|INVALID_PARAM",
+        "The template is not approved, or its parameters are called otherwise",
+    ),
+    (r"AMOUNT_NOT_ENOUGH|OUT_OF_SERVICE|InsufficientBalance", "The account has no money left"),
+    (r"LIMIT_CONTROL|LimitExceeded|HTTP 429", "The provider has had too many messages, in all or to this number: wait"),
+    (r"SSL|NotSupported", "No secure connection: the server must offer TLS with a certificate that holds"),
+    (r"gaierror|ConnectionRefused|Timeout|ConnectionError|no answer", "Check address, port and firewall"),
+    (r"^(country|not a)", "SMS go to mobile numbers of YAOSHI_SMS_COUNTRIES"),
+    (r"^(day|number|prefix)", "What SMS may cost is used up for now: see YAOSHI_SMS_DAILY_MAX"),
+    (r"\b5\.1\.|\b55\d\b", "The server refuses this recipient, or YAOSHI_MAIL_FROM"),
+)
 
 
 @click.command()
@@ -33,6 +49,7 @@ def worker() -> None:
         for number in (signal.SIGTERM, signal.SIGINT):
             # The handler only asks: what is being sent is finished first.
             signal.signal(number, lambda *_: house.worker.ask_to_stop())
+        publish_metrics(house)
         house.worker.start()
         click.echo("Sending what waits.", err=True)
         house.worker.wait()
@@ -88,12 +105,14 @@ def test_(to: str, language: str) -> None:
     """Send a real test message now, and say what came of it; exit code 1 when it was not sent."""
     channel, address = _address(to)
     with open_house() as house:
-        letter = house.letters.write(str(random.new_id(house.clock.now())), "test", language, address, _CODE)
+        # Vendors that take approved templates alone have none for a test: what most providers here carry goes instead.
+        kind = max(("test", *CODES, *NOTICES), key=lambda kind: len(house.messages.carriers(channel, kind)))
+        letter = _write(house, str(random.new_id(house.clock.now())), kind, language, address)
         state, reason, provider, receipt = house.messages.send(channel, letter, "operator")
         if state is not State.SENT and not receipt:
-            click.echo(f"Not sent to {to}: {reason}.{_advice(house, channel)}", err=True)
+            click.echo(f"Not sent to {to} ({kind}): {reason}.{_advice(reason, channel)}", err=True)
             sys.exit(1)
-        click.echo(f"{provider} has taken the message to {to}. If it does not arrive, look at the provider's own log.")
+        click.echo(f"{provider} has taken the message ({kind}) to {to}. If it does not arrive, look at its own log.")
 
 
 @messages.command()
@@ -103,12 +122,7 @@ def test_(to: str, language: str) -> None:
 def preview(kind: str, language: str, html: bool) -> None:
     """Show the words of a message as people get them."""
     with open_house() as house:
-        try:
-            letter = house.letters.write(
-                "preview", kind, language, "ana@example.com", _NOTICE if kind in NOTICES else _CODE
-            )
-        except Unwritable as broken:
-            raise SettingsRefused(f"{broken}: {broken.__cause__}") from None
+        letter = _write(house, "preview", kind, language, "ana@example.com")
         click.echo(letter.html if html else f"Subject: {letter.subject}\nSMS: {letter.sms}\n\n{letter.text}")
 
 
@@ -123,7 +137,13 @@ def _address(typed: str) -> tuple[str, str]:
     return channel, address
 
 
-def _advice(house: House, channel: str) -> str:
-    if house.settings.smtp_url if channel == "email" else house.settings.sms_providers:
-        return ""
-    return f" Set {'YAOSHI_SMTP_URL' if channel == 'email' else 'YAOSHI_SMS_PROVIDERS'}."
+def _write(house: House, key: str, kind: str, language: str, to: str) -> Letter:
+    try:
+        return house.letters.write(key, kind, language, to, sample(kind))
+    except Unwritable as broken:
+        raise SettingsRefused(f"{broken}: {broken.__cause__}. See YAOSHI_TEMPLATES_DIR.") from None
+
+
+def _advice(reason: str, channel: str) -> str:
+    found = [advice for sign, advice in _ADVICE if re.search(sign, reason)]
+    return f" {found[0].format(needed=_NEEDED[channel])}." if found else ""

@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-import structlog
 from pydantic import Field
 from sqlalchemy import BigInteger, Connection, bindparam, case, delete, func, literal_column, or_, select, update
 
@@ -15,6 +14,7 @@ from yaoshi.core.db import Work, insert_into
 from yaoshi.core.errors import Kind, Problem
 from yaoshi.core.phrases import Phrase
 from yaoshi.core.secretbox import SecretBox
+from yaoshi.messaging.budget import alarm
 
 LIFETIME = timedelta(minutes=10)
 MOST_ATTEMPTS = 5
@@ -195,7 +195,7 @@ class Codes:
         own = work.db.execute(_OWN_GUESSES, {"whose": whose.user_id, "since": work.now - OWN_WINDOW}).scalar_one()
         hour, day = work.db.execute(_ALL_GUESSES, {"hour": work.now - HOUR, "day": work.now - DAY}).one()
         if is_attacked(hour, day):
-            structlog.get_logger().error("codes_under_attack", wrong_tries_an_hour=hour, wrong_tries_a_day=day)
+            alarm("codes_under_attack", wrong_tries_an_hour=hour, wrong_tries_a_day=day)
         shape = shape_of(own, hour, day)
         return random.text(12, LETTERS) if shape is Shape.TWELVE_LETTERS else random.digits(shape.value)
 

@@ -38,13 +38,14 @@ class Files(PydanticBaseSettingsSource):
     def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
         """Return the file's text without its last line end. Raises SettingsRefused when it can't be read."""
         name = environment_name(field_name, field)
-        path = secret_file(name)
+        path, origin = secret_file(name), f"{name}_FILE" if os.environ.get(f"{name}_FILE") else "the folder of secrets"
         if path is None:
             return None, field_name, False
         try:
             return path.read_text(encoding="utf-8").rstrip("\r\n"), field_name, False
         except (OSError, UnicodeDecodeError):
-            raise SettingsRefused(f"{name}: the file that gives it can't be read: {path}") from None
+            # Never the path: who takes NAME_FILE for NAME has written the secret itself there.
+            raise SettingsRefused(f"{name}: the file that {origin} gives can't be read.") from None
 
     def __call__(self) -> dict[str, Any]:
         """Return every value that a file gives."""

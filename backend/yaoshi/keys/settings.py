@@ -7,9 +7,9 @@ Source: RFC 9068 §2.2 (the claims), RFC 8725 §3 (who must demand them).
 
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
-from yaoshi.core.config import Group, SecretList
+from yaoshi.core.config import Group, SecretList, origin_of
 
 
 class KeySettings(Group):
@@ -32,12 +32,17 @@ class KeySettings(Group):
     """How long a new key is published before it signs: longer than other services keep the key set. They are told to
     keep it half as long."""
 
-    public_url: str = Field("http://localhost", validation_alias="PUBLIC_URL", pattern=r"^https?://[^/?#\s]+$")
-    """The address under which callers reach this server, without a path; tokens name it as their issuer.
-    With https here every answer tells browsers to come by https alone."""
+    public_url: str = Field("http://localhost", validation_alias="PUBLIC_URL")
+    """The address under which callers reach this server, without a path; tokens name it as their issuer, and links in
+    messages lead there. With https here every answer tells browsers to come by https alone."""
 
     audience: str = Field("yaoshi", min_length=1, max_length=200)
     """Whom access tokens are for; a service that checks tokens demands this name."""
+
+    @field_validator("public_url")
+    @classmethod
+    def _origin(cls, value: str) -> str:
+        return origin_of(value, "https://id.example.com")
 
     @property
     def shared_secrets(self) -> tuple[str, ...]:

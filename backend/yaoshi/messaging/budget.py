@@ -5,6 +5,7 @@ import structlog
 from limits import RateLimitItem, parse
 from limits.strategies import FixedWindowRateLimiter
 
+from yaoshi.core.errors import StorageUnavailable
 from yaoshi.core.types import SHARED_SOURCE, Clock
 from yaoshi.limits.storage import Counters
 from yaoshi.messaging.settings import MessagingSettings
@@ -21,6 +22,14 @@ Spent = list[tuple[RateLimitItem, str]]
 
 class OverBudget(Exception):
     """This SMS must not be sent; the text says which rule forbids it."""
+
+
+def alarm(reason: str, /, **facts: object) -> None:
+    """Tell the operator that somebody should look at messages now: an error in the log whose event is `reason`.
+
+    Reasons are for ever: operators watch for them. They stand in docs/messages.md.
+    """
+    structlog.get_logger().error(reason, **facts)
 
 
 class Budget:
@@ -44,6 +53,13 @@ class Budget:
         Only codes can be typed in, so only they count for a prefix's share.
         """
         self._judge(number)
+        try:
+            return self._count(number, source, is_code=is_code)
+        except StorageUnavailable:
+            alarm("sms_uncounted")
+            raise
+
+    def _count(self, number: str, source: str, *, is_code: bool) -> Spent:
         rates = [(_NUMBER, f"sms number {number}" if is_code else f"sms notices {number}")]
         sent = self._share("sent", number)
         if is_code:
@@ -57,7 +73,7 @@ class Budget:
         for rate, key in rates:
             if not (rate.amount and self._windows.hit(rate, key)):
                 self.give_back(spent)
-                structlog.get_logger().error("sms_over_budget", rule=key.split()[1])
+                alarm("sms_over_budget", rule=key.split()[1])
                 raise OverBudget(f"{key.split()[1]}: {rate}")
             spent.append((rate, key))
         if not is_code:
@@ -81,15 +97,17 @@ class Budget:
         except phonenumbers.NumberParseException:
             raise OverBudget("not a phone number") from None
         if str(parsed.country_code) not in self._countries:
+            alarm("sms_country_refused", country=parsed.country_code)
             raise OverBudget("country")
         if phonenumbers.number_type(parsed) not in _SMS_TYPES:
+            alarm("sms_number_refused", prefix=_prefix(number))
             raise OverBudget("not a mobile number")
 
     def _is_paused(self, number: str) -> bool:
         sent = self._storage.get(self._share("sent", number))
         paused = sent >= RATIO_SAMPLE and self._storage.get(self._share("proved", number)) < sent * LEAST_PROVED
         if paused:
-            structlog.get_logger().error("sms_prefix_paused", prefix=_prefix(number), sent=sent)
+            alarm("sms_prefix_paused", prefix=_prefix(number), sent=sent)
         return paused
 
     def _share(self, what: str, number: str) -> str:

@@ -15,8 +15,20 @@ NOTICES = (
     "session_copied",
 )
 KINDS = (*CODES, *NOTICES, "test")
+_CODE = {"code": "123456", "minutes": "10"}
+_NOTICE = {
+    "at": "2026-01-31 20:15",
+    "address": "203.0.113.7",
+    "device": "Chrome · Windows",
+    "link": "https://id.example.com/console/disown#v1.1.1800000000.0123456789abcdef",
+}
 _APART = "\n---\n"
 _LAYOUT = "layout.html"
+
+
+def sample(kind: str) -> dict[str, str]:
+    """Return an example of every value that a message of `kind` has."""
+    return _NOTICE if kind in NOTICES else _CODE
 
 
 class Unwritable(Exception):

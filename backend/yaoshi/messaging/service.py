@@ -9,12 +9,10 @@ from datetime import datetime
 from functools import partial
 from typing import Protocol, TypeVar
 
-import structlog
-
 from yaoshi.core.db import Work
 from yaoshi.core.errors import StorageUnavailable
 from yaoshi.core.types import Clock
-from yaoshi.messaging.budget import Budget, OverBudget
+from yaoshi.messaging.budget import Budget, OverBudget, alarm
 from yaoshi.messaging.letters import Letter, Letters, Unwritable
 from yaoshi.messaging.providers.courier import Console, Courier, Refused, Unreached, Unsure
 from yaoshi.outbox.policy import State
@@ -172,7 +170,7 @@ class Messages:
             delivered = _within(MOST_SECONDS, lambda: courier.delivered(claimed.receipt, letter))
         except Refused as refused:
             # Without a right to receipts nobody would be believed, and every SMS would be sent twice.
-            structlog.get_logger().error("sms_receipts_refused", provider=courier.name, reason=str(refused))
+            alarm("sms_receipts_refused", provider=courier.name, reason=str(refused))
             delivered = True
         except (Unreached, Unsure):
             delivered = None

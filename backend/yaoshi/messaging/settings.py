@@ -1,18 +1,23 @@
 """Which providers carry messages, and what they may cost."""
 
 import re
+from email.policy import SMTP
 from pathlib import Path
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
+import phonenumbers
 from pydantic import BeforeValidator, Field, field_validator
 from pydantic_settings import NoDecode
 
-from yaoshi.core.config import Group, SecretList
+from yaoshi.core.config import Group, SecretList, parts_of
 from yaoshi.messaging.providers.templates import Templates
 from yaoshi.messaging.signatures import signing_key
 
 _HOSTS_HERE = ("localhost", "127.0.0.1", "::1")
+_MAIL_SERVER = "smtps://user:password@mail.example.com:465"
+_GATEWAY = "https://gateway.example.com"
+_TWILIO_SENDER = re.compile(r"\+[1-9][0-9]{6,14}|MG[0-9a-fA-F]{32}")
 
 
 def _templates(value: object) -> object:
@@ -25,9 +30,8 @@ def _listed(value: object) -> object:
 
 def _endpoint(value: str) -> str:
     """Return an address without its final slash; only a gateway on this machine may be spoken to in clear."""
-    parts = urlsplit(value)
-    if value and not (parts.hostname and (parts.scheme == "https" or is_here(value))):
-        raise ValueError("must be like https://gateway.example.com")
+    if value and parts_of(value, _GATEWAY).scheme != "https" and not (value.startswith("http://") and is_here(value)):
+        raise ValueError(f"must be like {_GATEWAY}")
     return value.rstrip("/")
 
 
@@ -138,9 +142,42 @@ class MessagingSettings(Group):
     @classmethod
     def _servers(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         for url in value:
-            parts = urlsplit(url)
-            if parts.scheme not in ("smtp", "smtps") or not parts.hostname or parts.path.strip("/"):
-                raise ValueError("must be like smtps://user:password@mail.example.com:465")
+            parts = parts_of(url, _MAIL_SERVER)
+            if parts.scheme not in ("smtp", "smtps") or parts.path.strip("/"):
+                raise ValueError(f"must be like {_MAIL_SERVER}")
+        return value
+
+    @field_validator("mail_from")
+    @classmethod
+    def _sender(cls, value: str) -> str:
+        header = SMTP.header_factory("From", value)
+        addresses = [one.addr_spec for one in getattr(header, "addresses", ()) if one.domain]
+        if value and (header.defects or len(addresses) != 1 or not addresses[0].isascii()):
+            raise ValueError("must be one address like Yaoshi <no-reply@example.com>, itself in ASCII")
+        return value
+
+    @field_validator("sms_countries")
+    @classmethod
+    def _calling_codes(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        known = {str(code) for code in phonenumbers.COUNTRY_CODE_TO_REGION_CODE}
+        if not known.issuperset(value):
+            raise ValueError("must be calling codes in digits alone, like 86,852")
+        return value
+
+    @field_validator("twilio_from")
+    @classmethod
+    def _twilio_sender(cls, value: str) -> str:
+        if value and not _TWILIO_SENDER.fullmatch(value):
+            raise ValueError(
+                "must be a number like +15005550006, or a messaging service (MG and 32 hexadecimal digits)"
+            )
+        return value
+
+    @field_validator("templates_dir")
+    @classmethod
+    def _folder(cls, value: Path | None) -> Path | None:
+        if value is not None and not value.is_dir():
+            raise ValueError("is not a folder")
         return value
 
     @field_validator("sms_webhook_secret")

@@ -14,13 +14,21 @@ from uuid import UUID
 from yaoshi.core import random
 from yaoshi.core.types import Clock
 from yaoshi.messaging.letters import Letter
-from yaoshi.messaging.providers.courier import Courier, Refused, Unreached
-from yaoshi.messaging.providers.http import ask, member, post
+from yaoshi.messaging.providers.courier import Courier, KeyRefused, Refused, Unreached
+from yaoshi.messaging.providers.http import member, post
 from yaoshi.messaging.providers.templates import Templates
 
 ENDPOINT = "https://dysmsapi.aliyuncs.com"
 _NEVER = ("isv.MOBILE_NUMBER_ILLEGAL", "isv.MOBILE_COUNT_OVER_LIMIT", "isv.BLACK_KEY_CONTROL_LIMIT")
 _FORBIDDEN = ("Forbidden", "NoPermission")
+_BAD_KEY = (
+    *_FORBIDDEN,
+    "InvalidAccessKeyId",
+    "SignatureDoesNotMatch",
+    "IncompleteSignature",
+    "isp.RAM_PERMISSION_DENY",
+)
+_ANYBODY = "13800138000"
 _FAILED, _DELIVERED = 2, 3
 _BEIJING = timezone(timedelta(hours=8))
 _EMPTY = sha256(b"").hexdigest()
@@ -59,8 +67,12 @@ class Aliyun(Courier):
         raise (Refused if code in _NEVER else Unreached)(f"HTTP {status} {code}"[:80])
 
     def greet(self) -> None:
-        """Reach the service; whether it takes the key shows when a message is sent. Raises Unreached, Unsure."""
-        ask("GET", self._endpoint + "/", headers={})
+        """Ask for receipts of a number that nothing is sent to: the key must be right. Raises Unreached, Unsure."""
+        query = {"PhoneNumber": _ANYBODY, "SendDate": f"{self._clock.now().astimezone(_BEIJING):%Y%m%d}"}
+        status, answer = self._call("QuerySendDetails", query | {"PageSize": "1", "CurrentPage": "1"})
+        code = str(member(answer, "Code"))
+        if code != "OK":
+            raise (KeyRefused if code.startswith(_BAD_KEY) else Unreached)(f"HTTP {status} {code}"[:80])
 
     def delivered(self, receipt: str, letter: Letter) -> bool | None:
         """Ask for the receipt. Raises Unreached, Unsure, Refused."""

@@ -23,6 +23,13 @@ class Refused(Exception):
     """The provider will never take this message, as it says."""
 
 
+class KeyRefused(Unreached):
+    """The provider does not take our key, or this key may not do what was asked."""
+
+    def __init__(self, said: str) -> None:
+        super().__init__(f"it does not take the key: {said}"[:80])
+
+
 class Courier(ABC):
     """A provider. `name` is what the operator calls it."""
 
@@ -50,7 +57,10 @@ class Courier(ABC):
 
     @abstractmethod
     def greet(self) -> None:
-        """Reach the provider and send nothing. Raises Unreached, Unsure."""
+        """Reach the provider, show it our key, and send nothing.
+
+        Raises Unreached, Unsure, each with a reason; where the key is at fault the reason says so.
+        """
 
 
 class Console(Courier):

@@ -13,8 +13,8 @@ from urllib.parse import urlsplit
 
 from yaoshi.core.types import Clock
 from yaoshi.messaging.letters import Letter
-from yaoshi.messaging.providers.courier import Courier, Refused, Unreached
-from yaoshi.messaging.providers.http import ask, member, post
+from yaoshi.messaging.providers.courier import Courier, KeyRefused, Refused, Unreached
+from yaoshi.messaging.providers.http import member, post
 from yaoshi.messaging.providers.templates import Templates
 
 ENDPOINT = "https://sms.tencentcloudapi.com"
@@ -26,6 +26,8 @@ _NEVER = (
     "UnsupportedOperation.UnsuportedRegion",  # as they spell it
 )
 _FORBIDDEN = ("UnauthorizedOperation", "AuthFailure.UnauthorizedOperation")
+_BAD_KEY = (*_FORBIDDEN, "AuthFailure")
+_ANYBODY = "+8613800138000"
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,20 +78,26 @@ class Tencent(Courier):
         raise (Refused if code in _NEVER else Unreached)(f"HTTP {status} {code}"[:80])
 
     def greet(self) -> None:
-        """Reach the service; whether it takes the key shows when a message is sent. Raises Unreached, Unsure."""
-        ask("GET", self._endpoint + "/", headers={})
+        """Ask for receipts of a number that nothing is sent to: the key must be right. Raises Unreached, Unsure."""
+        status, answer = self._receipts(_ANYBODY)
+        code = str(member(answer, "Response", "Error", "Code") or "")
+        if code or status != 200 or member(answer, "Response") is None:
+            raise (KeyRefused if code.startswith(_BAD_KEY) else Unreached)(f"HTTP {status} {code}"[:80])
 
     def delivered(self, receipt: str, letter: Letter) -> bool | None:
         """Ask for the receipt. Raises Unreached, Unsure, Refused."""
-        since = int((self._clock.now() - _LOOK_BACK).timestamp())
-        asked = {"PhoneNumber": letter.to, "SmsSdkAppId": self._application.id, "BeginTime": since}
-        _, answer = self._call("PullSmsSendStatusByPhoneNumber", asked | {"Offset": 0, "Limit": 100})
+        _, answer = self._receipts(letter.to)
         code = str(member(answer, "Response", "Error", "Code"))
         if code.startswith(_FORBIDDEN):
             raise Refused(code[:80])
         known = member(answer, "Response", "PullSmsSendStatusSet") or []
         statuses = [member(one, "ReportStatus") for one in known if member(one, "SerialNo") == receipt]
         return {"SUCCESS": True, "FAIL": False}.get(statuses[0]) if statuses else None
+
+    def _receipts(self, number: str) -> tuple[int, Any]:
+        since = int((self._clock.now() - _LOOK_BACK).timestamp())
+        asked = {"PhoneNumber": number, "SmsSdkAppId": self._application.id, "BeginTime": since}
+        return self._call("PullSmsSendStatusByPhoneNumber", asked | {"Offset": 0, "Limit": 100})
 
     def _call(self, action: str, told: dict[str, Any]) -> tuple[int, Any]:
         body = json.dumps(told).encode()

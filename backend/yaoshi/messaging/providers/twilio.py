@@ -3,7 +3,7 @@
 from urllib.parse import urlencode
 
 from yaoshi.messaging.letters import Letter
-from yaoshi.messaging.providers.courier import Courier, Refused, Unreached
+from yaoshi.messaging.providers.courier import Courier, KeyRefused, Refused, Unreached
 from yaoshi.messaging.providers.http import ask, member, post
 
 ENDPOINT = "https://api.twilio.com"
@@ -34,8 +34,13 @@ class Twilio(Courier):
         raise (Refused if code in _NEVER else Unreached)(f"HTTP {status} {code}")
 
     def greet(self) -> None:
-        """Reach the service; whether it takes the key shows when a message is sent. Raises Unreached, Unsure."""
-        ask("GET", self._endpoint + "/", headers={})
+        """Read the account: the token must be right. Raises Unreached, Unsure."""
+        address = f"{self._endpoint}/2010-04-01/Accounts/{self._account[0]}.json"
+        status, answer = ask("GET", address, headers={}, auth=self._account)
+        if status != 200:
+            raise (KeyRefused if status in (401, 403, 404) else Unreached)(f"HTTP {status} {member(answer, 'code')}")
+        if member(answer, "status") not in (None, "active"):
+            raise Unreached(f"the account is {member(answer, 'status')}"[:80])
 
     def delivered(self, receipt: str, letter: Letter) -> bool | None:
         """Ask for the receipt. Raises Unreached, Unsure."""

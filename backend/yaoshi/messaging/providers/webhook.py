@@ -5,11 +5,13 @@ Receipts come back the same way. Source: https://www.standardwebhooks.com
 """
 
 import json
+from typing import Any
 
+from yaoshi.core import random
 from yaoshi.core.types import Clock
 from yaoshi.messaging.letters import Letter
-from yaoshi.messaging.providers.courier import Courier, Refused, Unreached
-from yaoshi.messaging.providers.http import ask, post
+from yaoshi.messaging.providers.courier import Courier, KeyRefused, Refused, Unreached
+from yaoshi.messaging.providers.http import post
 from yaoshi.messaging.signatures import signature
 
 
@@ -25,19 +27,24 @@ class Webhook(Courier):
     def send(self, letter: Letter) -> str:
         """Hand over `letter`. Raises Unreached, Unsure, Refused."""
         told = {"id": letter.key, "kind": letter.kind, "language": letter.language, "to": letter.to}
-        body = json.dumps(told | {"text": letter.sms, "values": letter.values}).encode()
-        at = str(int(self._clock.now().timestamp()))
-        headers = {
-            "Content-Type": "application/json",
-            "webhook-id": letter.key,
-            "webhook-timestamp": at,
-            "webhook-signature": signature(self._secret, letter.key, at, body),
-        }
-        status, _ = post(self._url, headers=headers, body=body)
+        status = self._post(told | {"text": letter.sms, "values": letter.values})
         if not 200 <= status < 300:
             raise (Refused if status in (400, 404, 410, 422) else Unreached)(f"HTTP {status}")
         return letter.key
 
     def greet(self) -> None:
-        """Reach the service. Raises Unreached, Unsure."""
-        ask("GET", self._url, headers={})
+        """Post the kind `check` with nothing to send, signed as ever: any 2xx is well. Raises Unreached, Unsure."""
+        status = self._post({"id": str(random.new_id(self._clock.now())), "kind": "check"})
+        if not 200 <= status < 300:
+            raise (KeyRefused if status in (401, 403) else Unreached)(f"HTTP {status}")
+
+    def _post(self, told: dict[str, Any]) -> int:
+        body = json.dumps(told).encode()
+        at = str(int(self._clock.now().timestamp()))
+        headers = {
+            "Content-Type": "application/json",
+            "webhook-id": told["id"],
+            "webhook-timestamp": at,
+            "webhook-signature": signature(self._secret, told["id"], at, body),
+        }
+        return post(self._url, headers=headers, body=body)[0]
