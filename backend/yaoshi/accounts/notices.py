@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta, timezone
 from enum import Enum
 
 from yaoshi.accounts import queries
+from yaoshi.accounts.queries import Account
 from yaoshi.accounts.slips import DISOWN, LINK_LIFE, Slips
 from yaoshi.core.db import Work
 from yaoshi.core.phrases import Phrase
@@ -40,10 +41,13 @@ class Notices:
     def __init__(self, messages: Messages, slips: Slips, public_url: str) -> None:
         self._messages, self._slips, self._public_url = messages, slips, public_url
 
-    def send(self, work: Work, notice: Notice, user_id: int, *, leaving: str = "") -> None:
+    def send(
+        self, work: Work, notice: Notice, user_id: int, *, leaving: str = "", before: Account | None = None
+    ) -> None:
         """Tell the owner, and the contact of the channel `leaving`, which is about to be replaced.
 
-        The link holds for the account as it stands now; that of one that leaves holds against what comes next.
+        With the account as it was `before`, every contact that had power then is told as well: nobody loses it in
+        silence. The link holds for the account as it stands now; that of one that leaves holds against what comes next.
         """
         account = queries.by_id(work.db, user_id)
         if account is None:
@@ -53,6 +57,11 @@ class Notices:
         # A contact that nobody vouches for may be a stranger's, who must not be handed the account's doings and a link.
         if leaving in channels and queries.is_vouched_for(account, leaving):
             found[leaving, queries.address(account, leaving)] = None
+        found |= dict.fromkeys(
+            (channel, queries.address(before, channel))
+            for channel in channels
+            if before and queries.has_power(before, channel)
+        )
         usable = sorted(one for one in found if one[1])
         if not usable:
             alarm("owner_unreachable", notice=notice.value, user_id=user_id)
