@@ -5,6 +5,7 @@ import json
 import re
 import socket
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
@@ -178,8 +179,23 @@ def test_the_next_provider_takes_what_the_first_can_not(
         world.ask_code(channel="phone", contact=PHONE)
         world.clock.advance(seconds=61)
     assert send_all(world, "phone") == 2
-    assert [state for state, _ in states(world)].count("sent") == 1  # the older code is void: dropped
+    assert [state for state, _ in states(world)] == ["dropped", "waiting"]  # the older code is void
     assert len(second.taken) == 1 and not first.taken
+
+
+@pytest.mark.parametrize(("said", "taken"), [(True, 0), (None, 1)], ids=["arrived", "silence"])
+def test_who_was_passed_over_is_asked_when_no_receipt_comes(
+    make_world: Callable[..., World], gateways: Callable[[str], Gateway], said: bool | None, taken: int
+) -> None:
+    first, last = gateways("aliyun"), gateways("tencent")
+    world = make_world("production", **first.settings() | last.settings() | {"sms_providers": "aliyun,tencent"})
+    world.register(phone=PHONE)
+    first.script, last.receipt = ["down"], said
+    world.ask_code(channel="phone", contact=PHONE)
+    for _ in range(4):
+        send_all(world, "phone")
+        world.clock.advance(seconds=46)
+    assert states(world) == [("sent", "")] and (len(first.taken), len(last.taken)) == (taken, 1)
 
 
 def receipt(world: World, told: dict[str, Any], *, age: int = 0, **wrong: str) -> Answer:
@@ -220,8 +236,13 @@ def test_what_does_not_arrive_goes_to_the_next_provider(
 
 
 @pytest.mark.parametrize("vendor", VENDORS)
-def test_who_may_have_it_is_asked_again_and_nobody_else(
-    make_world: Callable[..., World], gateways: Callable[[str], Gateway], vendor: str
+@pytest.mark.parametrize(
+    ("script", "down"),
+    [(["drop"], False), (["drop", "drop"], False), (["drop"], True)],
+    ids=["then-down", "dropped-twice", "all-down"],
+)
+def test_who_may_have_it_is_asked_again_and_then_the_next_one(
+    make_world: Callable[..., World], gateways: Callable[[str], Gateway], vendor: str, script: list[str], down: bool
 ) -> None:
     next_one = "twilio" if vendor != "twilio" else "tencent"
     first, other = gateways(vendor), gateways(next_one)
@@ -229,13 +250,31 @@ def test_who_may_have_it_is_asked_again_and_nobody_else(
     world = make_world("production", **both)
     world.register(phone=PHONE)
     world.ask_code(channel="phone", contact=PHONE)
-    first.script = ["drop", "down", "drop", "drop"]
+    first.script = [*script, *["down"] * 9]
+    other.script = ["down"] * 9 * down
     for _ in range(8):
         send_all(world, "phone")
         world.clock.advance(seconds=60)
-    once_by_key = vendor == "webhook"  # of the others nobody knows what a second message of one key does
-    assert len(first.taken) == (4 if once_by_key else 2) and len({told.get("key") for told in first.taken}) == 1
-    assert not other.taken and (once_by_key or states(world)[0][0] == "sent")
+    assert len(first.taken) == script.count("drop") and len({told.get("key") for told in first.taken}) == 1
+    assert len(other.taken) == 1 - down
+    assert states(world)[0][0] == ("dropped" if down and script == ["drop"] else "sent")
+
+
+def test_c20_a_second_sending_counts_as_one_more_sms(
+    make_world: Callable[..., World], gateways: Callable[[str], Gateway]
+) -> None:
+    gateway = gateways("aliyun")
+    gateway.script = ["drop"] * 20  # it takes them all, and never says so
+    world = make_world("production", **gateway.settings() | ROOMY | {"resend_seconds": 0, "sms_daily_max": 5})
+    for number in range(5):
+        world.register(f"u{number}", phone=f"1390000{number:04d}")
+        world.ask_code(f"u{number}", channel="phone", contact=f"1390000{number:04d}")
+        send_all(world, "phone")
+        world.clock.advance(seconds=8)
+        send_all(world, "phone")
+    assert len(gateway.taken) == 5
+    told = Counter((state, reason.partition(";")[0]) for state, reason in states(world))
+    assert told == {("sent", "nobody knows whether it arrived"): 3, ("dropped", "day: 5 per 1 day"): 2}
 
 
 def test_a_mail_that_may_have_arrived_goes_by_any_server(make_world: Callable[..., World], mailbox: Mailbox) -> None:
