@@ -4,6 +4,7 @@ import contextlib
 import json
 import re
 import socket
+import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -36,7 +37,7 @@ from yaoshi.messaging.providers import smtp
 from yaoshi.messaging.signatures import is_signed, signature
 from yaoshi.outbox.policy import LEASE, State, due_again
 from yaoshi.outbox.service import Ending, Outbox
-from yaoshi.outbox.worker import WORKER
+from yaoshi.outbox.worker import MOST_SENDERS, WORKER, Worker
 from yaoshi.settings import load
 
 PHONE = "13800138000"
@@ -670,6 +671,40 @@ def test_q05_two_workers_a_minute_apart_never_hold_one_message(
     assert again and again.attempts == 2
     stale = next(one for one in claims if one.id == again.id)
     assert not first.house.outbox.settle(WORKER, stale, Ending(State.SENT))  # whose lease went over says nothing
+
+
+@pytest.mark.parametrize(("slow", "tried"), [(10, 0), (40, 1)], ids=["new", "more-than-senders"])
+def test_slow_addresses_hold_up_nobody_else(mailed: World, slow: int, tried: int) -> None:
+    held, go_on, arrived = threading.Semaphore(0), threading.Event(), threading.Event()
+
+    def deliver(claimed: Any) -> Ending:
+        if claimed.parcel.to.startswith("slow"):
+            held.release()
+            go_on.wait()
+        else:
+            arrived.set()
+        return Ending(State.SENT)
+
+    def put(to: str) -> None:
+        with mailed.house.db.write(WORKER) as work:
+            parcel = service.Parcel("test", "email", to, "en", {}, work.now + timedelta(hours=1))
+            mailed.house.outbox.put(work, parcel)
+
+    for number in range(slow):
+        put(f"slow{number}@example.com")
+    with mailed.house.db.write(WORKER) as work:
+        work.db.execute(text(f"UPDATE messages SET attempts = {tried}"))  # noqa: S608  # a number of ours
+    worker = Worker(mailed.house.outbox, deliver)
+    worker.start()
+    for _ in range(MOST_SENDERS // 2):
+        assert held.acquire(timeout=30)
+    put("good@example.com")
+    assert arrived.wait(30)
+    go_on.set()
+    while mailed.rows("SELECT 1 FROM messages WHERE state = 'waiting'"):
+        time.sleep(0.05)
+    worker.stop()
+    assert max(attempts for (attempts,) in mailed.rows("SELECT attempts FROM messages")) == tried + 1
 
 
 def test_codes_go_before_what_is_older_and_less_urgent(mailed: World, mailbox: Mailbox) -> None:
