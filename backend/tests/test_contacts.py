@@ -11,8 +11,10 @@ from test_e_enumeration import assert_same, cost
 from test_q_messages import PHONE, ROOMY, mailing, send_all
 
 from conftest import Answer, World
+from yaoshi.accounts.policy import Role
+from yaoshi.accounts.service import NewAccount
 from yaoshi.bootstrap import OPERATOR
-from yaoshi.codes.policy import Shape, shape_of
+from yaoshi.codes.policy import Purpose, Shape, shape_of
 from yaoshi.sessions.policy import is_strange
 
 CHROME = "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/{} Safari/537.36"
@@ -605,5 +607,36 @@ def test_c10_one_guess_at_each_of_many_makes_all_codes_longer(world: World, capf
     world.clock.advance(hours=1, seconds=1)
     assert len(world.ask_code().body["debug_code"]) == 6
     assert shape_of(0, 0, 500) is Shape.SIX_DIGITS and shape_of(0, 0, 501) is Shape.EIGHT_DIGITS
-    # C10: 500 guesses a day at codes of six digits, the rest at eight: fewer than 5e-4 accounts a day.
-    assert 500 / 10**6 + (24 * 200) / 10**8 < 6e-4
+
+
+@pytest.mark.parametrize(("accounts", "guesses"), [(150, 5), (600, 1)])
+@pytest.mark.parametrize(("an_hour", "most"), [(10**6, 201), (200, 501)], ids=["greedy", "patient"])
+def test_c10_hoarded_codes_give_no_more_guesses_at_six_digits(
+    world: World, accounts: int, guesses: int, an_hour: int, most: int
+) -> None:
+    codes, house, alive = world.house.codes, world.house, 0
+    with house.db.write(OPERATOR) as work:
+        for number in range(accounts):
+            new = NewAccount(f"u{number}", f"u{number}@example.com", None, Role.UNAUTH)
+            house.accounts.open(work, new, "")
+    subjects = [codes.subject(Purpose.RESET, number + 1, ("email",), ("email", "x")) for number in range(accounts)]
+    for _ in range(4):
+        with house.db.write(OPERATOR) as work:
+            hoard = [(subject, codes.issue(work, subject).plain) for subject in subjects]
+            for subject, plain in (hoard * guesses)[:an_hour]:
+                with work.db.begin_nested() as undone:  # could this guess have been right?
+                    alive += len(plain) == 6 and codes.spend(work, subject, plain).right
+                    undone.rollback()
+                codes.spend(work, subject, "000000" if plain != "000000" else "000001")
+        world.clock.advance(minutes=61)
+    assert alive == most  # of a million each: 5e-4 accounts a day
+
+
+def test_c10_a_short_code_from_before_the_attack_is_asked_for_anew(world: World) -> None:
+    world.register()
+    short = world.ask_code().body["debug_code"]
+    with world.house.db.write(OPERATOR) as work:
+        world.house.codes.issue(work, world.house.codes.subject(Purpose.RESET, None, ("x",), ("email", "x")))
+        work.db.exec_driver_sql("UPDATE password_reset_codes SET attempts = 201 WHERE user_id IS NULL")
+    assert world.reset(short).code == "code_rejected"
+    assert len(code := world.ask_code().body["debug_code"]) == 8 and world.reset(code).status == 200
