@@ -105,7 +105,7 @@ def test_rel06_a_worker_killed_mid_send_loses_nothing(
         go_on.clear()
         ask(server, names)
         worker = WorkerProcess(server.instance, environment)
-        assert taken.acquire(timeout=60)
+        assert taken.acquire(timeout=120)
         worker.kill()
         go_on.set()
         assert database(server.instance, "SELECT 1 FROM messages WHERE state = 'waiting' AND lease IS NOT NULL")

@@ -110,7 +110,7 @@ def test_bad_input_about_contacts_changes_nothing(
 def test_contacts_are_their_owners_alone(post: World, path: str) -> None:
     body = {"email": {"value": "x@y.example", "password": "Secret123"}, "email/verify": {"code": "1"}}.get(path)
     method = "PUT" if path == "email" else "POST"
-    for token in ("", "v1.1.9999999999." + "0" * 64, "x"):
+    for token in ("", "v1.1.9999999999." + "0" * 32, "x"):
         assert contact(post, path, token, body, method).code == "unauthenticated"
 
 
@@ -293,6 +293,8 @@ def test_the_owner_hears_of_what_matters(post: World, mailbox: Mailbox, name: st
     mails, texts = deliver(post, mailbox)
     (mail,) = [mail for mail in mails if mail.to == ["ana@example.com"]]
     assert [told["kind"] for told in texts] == [kind] * everywhere
+    assert not [told for told in texts if {"address", "device", "at"} & set(told)]  # no more than the text says
+    assert all(link_of(mail) in told["text"] for told in texts)
     assert post.rows(f"SELECT DISTINCT kind FROM messages WHERE code_id IS NULL") == [(kind,)]  # noqa: F541
     assert link_of(mail) in mail.html and "127.0.0.1" in mail.text
     done = post.post("disown", {"token": link_of(mail)})
@@ -317,7 +319,7 @@ def test_a_link_of_a_notice_ends_sessions_and_codes_and_then_itself(post: World,
         link.replace("v1.1.", "v1.2."),
         "",
         "v1.1.1.x",
-        "v1.1.999999999999." + "0" * 64,
+        "v1.1.999999999999." + "0" * 32,
     ):
         assert post.post("disown", {"token": wrong}).code in ("link_rejected", "invalid_request")
     assert contact(post, "email/code", link).status == 401  # no slip is good for another purpose
@@ -414,6 +416,34 @@ def test_an_owner_whose_phone_takes_no_notices_is_told_by_mail(
     assert world.post("change-password", body, token=world.token()).status == 200
     assert send_all(world) == 1 and mailbox.mails[-1].to == ["ana@example.com"]
     gateway.close()
+
+
+@pytest.mark.parametrize(("stored", "told"), [("en", "en"), ("zh-CN", "zh-CN"), (None, "zh-CN")])
+def test_notices_speak_the_language_of_the_owner_and_not_of_the_intruder(
+    post: World, mailbox: Mailbox, stored: str | None, told: str
+) -> None:
+    headers = {"Accept-Language": stored or "en"}
+    body = {"username": "ben", "email": "ben@example.com", "password": "Secret123"}
+    assert post.post("register", body, headers=headers).status == 201
+    if stored is None:
+        with post.house.db.write(OPERATOR) as work:  # as adopted accounts are
+            work.db.exec_driver_sql("UPDATE users SET notice_language = NULL")
+    intruder = {"Accept-Language": "en" if told != "en" else "zh-CN"}
+    post.call("POST", "/api/auth/logout-all", token=post.token("ben"), headers=intruder)
+    (mail,) = deliver(post, mailbox)[0]
+    assert mail.message["Content-Language"] == told
+
+
+@pytest.mark.parametrize("language", ["en", "zh-CN"])
+def test_who_proved_a_telephone_alone_is_told_by_mail_as_well(post: World, mailbox: Mailbox, language: str) -> None:
+    with post.house.db.write(OPERATOR) as work:
+        post.house.accounts.prove(work, 1, "phone")
+        work.db.exec_driver_sql(f"UPDATE users SET notice_language = '{language}'")
+    post.post("logout-all", token=post.token())
+    mails, texts = deliver(post, mailbox)
+    assert [mail.to for mail in mails] == [["ana@example.com"]] and link_of(mails[0])
+    assert [told["kind"] for told in texts] == ["sessions_ended"]
+    assert ("link" in texts[0]) is (language == "en")  # a Chinese SMS has no room for it
 
 
 def test_only_a_strange_program_is_told(post: World, mailbox: Mailbox) -> None:

@@ -85,11 +85,9 @@ class Messages:
         values = {"code": code.plain, "minutes": minutes}
         self._outbox.put(work, Parcel(kind, *to, work.caller.language, values, code.expires_at, code.code_id))
 
-    def promise_notice(
-        self, work: Work, kind: str, to: tuple[str, str], values: dict[str, str], until: datetime
-    ) -> None:
-        """Promise a notice to (channel, address), in the caller's language; it is of no use after `until`."""
-        self._outbox.put(work, Parcel(kind, *to, work.caller.language, values, until))
+    def promise_notice(self, work: Work, notice: Parcel) -> None:
+        """Promise a notice, in the owner's language: whoever causes it may be a stranger."""
+        self._outbox.put(work, notice)
 
     def proved(self, channel: str, to: str) -> None:
         """Say that a code which went to this address was typed in. Never called inside a write."""

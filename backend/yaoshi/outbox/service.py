@@ -107,8 +107,8 @@ class Outbox:
         self._own_time = db.writer.dialect.name == "sqlite"
         now = bindparam("now", type_=Instant)
         free = or_(Message.leased_until.is_(None), Message.leased_until < (now if self._own_time else func.now()))
-        waits = (Message.state == State.WAITING.value, Message.channel == bindparam("channel"), Message.due_at <= now)
-        waits += (Message.attempts < bindparam("below"),)
+        due = (Message.due_at <= now, Message.attempts < bindparam("below"))
+        waits = (Message.state == State.WAITING.value, Message.channel == bindparam("channel"), *due)
         self._due = select(Message.id).where(*waits, free).limit(1)
         self._look = Prepared(self._due)
 

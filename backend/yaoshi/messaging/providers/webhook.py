@@ -25,7 +25,9 @@ class Webhook(Courier):
     def send(self, letter: Letter) -> str:
         """Hand over `letter`. Raises Unreached, Unsure, Refused."""
         told = {"id": letter.key, "kind": letter.kind, "language": letter.language, "to": letter.to}
-        body = json.dumps(told | {"text": letter.sms, "values": letter.values}).encode()
+        # Only what the words hold: an operator's gateway needs no more of an owner's doings than the telephone does.
+        values = {name: value for name, value in letter.values.items() if value in letter.sms}
+        body = json.dumps(told | {"text": letter.sms, "values": values}).encode()
         at = str(int(self._clock.now().timestamp()))
         headers = {
             "Content-Type": "application/json",
