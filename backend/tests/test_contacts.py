@@ -583,6 +583,34 @@ def test_e13_asking_for_a_sign_in_code_tells_nothing(peopled: World) -> None:
         assert_same(one, costs["known"], name)
 
 
+def test_e08_no_request_that_asks_for_a_code_calls_a_provider(
+    peopled: World, mailbox: Mailbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    token = peopled.token()
+    doors: dict[str, Callable[[], Answer]] = {
+        "reset": lambda: peopled.ask_code(),
+        "sign-in": lambda: peopled.post("login/code", {"identifier": "ana", "channel": "phone"}),
+        "email": lambda: contact(peopled, "email/code", token),
+        "phone": lambda: contact(peopled, "phone/code", token),
+        "move": lambda: contact(peopled, "email", token, {"value": "n@b.example", "password": "Secret123"}, "PUT"),
+    }
+    before = {name: cost(peopled, act) for name, act in doors.items()}
+    asked: list[str] = []
+
+    def fail(*_: Any) -> None:
+        asked.append("a provider")
+        raise RuntimeError
+
+    for courier in [one for found in peopled.house.messages._couriers.values() for one in found]:
+        for name in ("send", "greet", "delivered"):
+            monkeypatch.setattr(courier, name, fail)
+    for name, act in doors.items():
+        during = cost(peopled, act)
+        assert during[2][0] == 200
+        assert_same(during, before[name], name)
+    assert not asked and not mailbox.connections and not peopled.gateway.taken  # type: ignore[attr-defined]
+
+
 def test_e13_a_failing_sign_in_by_code_tells_nothing(peopled: World) -> None:
     for who, channel in ASKING.values():
         peopled.post("login/code", {"identifier": who, "channel": channel})
