@@ -15,7 +15,8 @@ class User(Model):
     `username`, `email` and `phone` are kept as people know them; beside each stands its one canonical form, unique,
     by which accounts are found and compared. A canonical form is null only for an adopted row that an older row
     forestalled. A contact is proven from its `…_verified_at` on; `unproven_contacts` says what the others are good for.
-    Notices are in `notice_language`, null for the installation's. `password_hash` may be unusable (empty, cut off) in adopted rows; `created_at` and `role` are theirs.
+    Notices are in `notice_language`, null for the installation's.
+    `password_hash` may be unusable (empty, cut off) in adopted rows; `created_at` and `role` are theirs.
     """
 
     __tablename__ = "users"

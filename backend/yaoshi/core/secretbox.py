@@ -31,7 +31,7 @@ class SecretBox:
         return _digest(self._keys_of(purpose)[0], parts)
 
     def knows(self, digest: str, purpose: str, *parts: str, length: int = 64) -> bool:
-        """Return whether `digest` is that of `parts`, cut to `length`, under any secret; the time taken tells nothing."""
+        """Return whether `digest` is that of `parts`, cut to `length`, under any secret; the time tells nothing."""
         return any([hmac.compare_digest(digest, _digest(key, parts)[:length]) for key in self._keys_of(purpose)])
 
     def seal(self, purpose: str, plain: bytes) -> bytes:
