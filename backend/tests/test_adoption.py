@@ -242,10 +242,11 @@ def test_a_plan_changes_nothing(path: Path, wal: bool) -> None:
 def test_a_new_database_is_its_owners_alone_and_needs_no_plan(path: Path) -> None:
     assert "new database would be made" in plan(url(path))
     assert not path.exists()
-    assert upgrade(url(path)) == "The database is now at version 0004."
+    assert upgrade(url(path)) == "The database is now at version 0005."
     assert mode(path) == 0o600
     assert current(url(path)) == head() == HEAD
     assert history() == [
+        "0005 The language in which owners are told what happens to their account.",
         "0004 Contacts that their owner has proved; wrong tries of codes that are counted over weeks.",
         "0003 Messages that wait to be sent.",
         "0002 Sessions that refresh, signing keys that rotate, counters that processes share.",
@@ -343,8 +344,8 @@ def test_flask_db_upgrades_and_finds_no_difference(path: Path, shape: str) -> No
     told = flask_db(path, "upgrade")
     assert ("accounts were adopted" in told) == (shape != "new")
     assert mode(path) == 0o600
-    assert "0004 (head)" in flask_db(path, "current")
-    assert "0004 (head)" in flask_db(path, "history")
+    assert "0005 (head)" in flask_db(path, "current")
+    assert "0005 (head)" in flask_db(path, "history")
     steps = sorted((FOLDER / "versions").iterdir())
     assert "Nothing differs" in flask_db(path, "migrate", "-m", "nothing")
     assert sorted((FOLDER / "versions").iterdir()) == steps
@@ -522,7 +523,7 @@ def test_rel22_rel25_postgresql_is_adopted_by_one_of_two_at_once() -> None:
         config.attributes["url"] = address
         command.check(config)
         fresh = config.attributes["url"] = server.create("fresh")
-        assert upgrade(fresh) == "The database is now at version 0004."
+        assert upgrade(fresh) == "The database is now at version 0005."
         command.check(config)
     finally:
         server.stop()

@@ -116,8 +116,8 @@ def test_flask_db_commands(folder: Path, database: str) -> None:
         extra["DATABASE_URL"] = postgres.create("legacy").replace("postgresql+psycopg", "postgresql")
     try:
         flask(folder, "db", "upgrade", **extra)
-        assert "0004" in flask(folder, "db", "current", **extra)
-        assert "0004" in flask(folder, "db", "history", **extra)
+        assert "0005" in flask(folder, "db", "current", **extra)
+        assert "0005" in flask(folder, "db", "history", **extra)
         before = sorted(path.name for path in (folder / "yaoshi/migrations/versions").iterdir())
         assert "Nothing differs" in flask(folder, "db", "migrate", "-m", "nothing", **extra)
         assert sorted(path.name for path in (folder / "yaoshi/migrations/versions").iterdir()) == before

@@ -139,7 +139,8 @@ def test_another_secret_key_is_told_at_start(make_world: Callable[..., World]) -
 
 def test_the_operator_does_everything_by_command(tmp_path: Path, make_world: Callable[..., World]) -> None:
     url = f"sqlite:///{tmp_path / 'operated.db'}"
-    environment = {**GOOD, "DATABASE_URL": url}
+    mail = {"YAOSHI_SMTP_URL": "smtp://127.0.0.1:1", "YAOSHI_MAIL_FROM": "a@example.org"}
+    environment = {**GOOD, **mail, "DATABASE_URL": url}
     assert yaoshi(tmp_path, "db", "upgrade", **environment).returncode == 0
     world = make_world("production", database_url=url)
     world.register(phone="13800138000", role="regulator")
@@ -149,6 +150,8 @@ def test_the_operator_does_everything_by_command(tmp_path: Path, make_world: Cal
         world.house.accounts.prove(work, 1, "email", alone=True)  # the phone has no power left; the operator gives it
     told = yaoshi(tmp_path, "accounts", "reset", "ana", "--channel", "phone", **environment).stdout
     assert world.me(bearer).status == 401
+    notices = "SELECT count(*) FROM messages WHERE kind = 'sessions_ended' AND channel = 'email'"
+    assert world.rows(notices) == [(1,)]
     code = told.split(": ")[1].split()[0]
     assert world.reset(code, channel="phone", contact="+86 138 0013 8000").status == 200
     bearer = world.token(password="Changed123")
@@ -159,7 +162,7 @@ def test_the_operator_does_everything_by_command(tmp_path: Path, make_world: Cal
     yaoshi(tmp_path, "accounts", "enable", "ana@example.com", **environment)
     bearer = world.token(password="Changed123")
     assert yaoshi(tmp_path, "accounts", "end-sessions", "ana", **environment).returncode == 0
-    assert world.me(bearer).status == 401
+    assert world.me(bearer).status == 401 and world.rows(notices) == [(2,)]
     assert "good" in yaoshi(tmp_path, "doctor", **environment).stdout
 
 

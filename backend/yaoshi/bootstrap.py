@@ -59,6 +59,7 @@ class House:
     outbox: Outbox
     letters: Letters
     messages: Messages
+    notices: Notices
     receipts: Receipts
     worker: Worker
     sessions: Sessions
@@ -120,7 +121,7 @@ def build(settings: Settings, clock: Clock | None = None) -> House:
     # What SMS cost is always counted in the main database, whatever counts sign-ins.
     messages = Messages(outbox, letters, couriers, Budget(counters, settings, clock), clock, is_open)
     slips = Slips(db, clock, box)
-    notices = Notices(messages, slips, settings.links_url)
+    notices = Notices(messages, slips, settings.links_url, settings.default_language)
     sessions = Sessions(db, clock, keys, limiter, RefreshTokens(box), notices, settings)
     passwords = Passwords(db, box, settings)
     renewal = Renewal(passwords, sessions, codes, notices)
@@ -137,6 +138,7 @@ def build(settings: Settings, clock: Clock | None = None) -> House:
         outbox=outbox,
         letters=letters,
         messages=messages,
+        notices=notices,
         receipts=Receipts(outbox, clock, settings.sms_webhook_secret),
         worker=Worker(outbox, messages.deliver),
         sessions=sessions,

@@ -15,6 +15,7 @@ class User(Model):
     `username`, `email` and `phone` are kept as people know them; beside each stands its one canonical form, unique,
     by which accounts are found and compared. A canonical form is null only for an adopted row that an older row
     forestalled. A contact is proven from its `…_verified_at` on; `unproven_contacts` says what the others are good for.
+    Notices are in `notice_language`, null for the installation's.
     `password_hash` may be unusable (empty, cut off) in adopted rows; `created_at` and `role` are theirs.
     """
 
@@ -37,3 +38,4 @@ class User(Model):
     email_verified_at: Mapped[datetime | None]
     phone_verified_at: Mapped[datetime | None]
     unproven_contacts: Mapped[str] = mapped_column(String(10), server_default=Unproven.ADOPTED.value)
+    notice_language: Mapped[str | None] = mapped_column(String(10))

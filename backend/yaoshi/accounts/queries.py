@@ -42,6 +42,7 @@ class Account(NamedTuple):
     disabled_at: datetime | None
     keys: tuple[str | None, str | None, str | None]
     unproven: str
+    language: str | None
 
 
 PROFILE = (
@@ -63,6 +64,7 @@ _ACCOUNT = (
     User.email_key,
     User.phone_key,
     User.unproven_contacts,
+    User.notice_language,
 )
 _BY_HANDLE = Prepared(
     select(*_ACCOUNT)
@@ -213,4 +215,4 @@ def read_profile(row: Sequence[Any]) -> Profile:
 
 
 def _account(row: Sequence[Any]) -> Account:
-    return Account(read_profile(row), row[9] or "", read_instant(row[10]), (row[11], row[12], row[13]), row[14])
+    return Account(read_profile(row), row[9] or "", read_instant(row[10]), (row[11], row[12], row[13]), *row[14:16])

@@ -28,12 +28,13 @@ _VERIFIED = {"email": User.email_verified_at, "phone": User.phone_verified_at}
 
 @dataclass(frozen=True, slots=True)
 class NewAccount:
-    """What somebody asks for; every member has been read and judged at the door."""
+    """What somebody asks for; every member has been read and judged at the door. `language` is for notices."""
 
     username: str
     email: str
     phone: str | None
     role: Role
+    language: str | None = None
 
 
 class Accounts:
@@ -65,6 +66,7 @@ class Accounts:
             "created_at": work.now,
             "username_skeleton": alike,
             "unproven_contacts": Unproven.TRUSTED.value,
+            "notice_language": new.language,
         } | {f"{name}_key": key for name, key in keys.items()}
         self._refuse_taken(work, keys, alike)
         try:

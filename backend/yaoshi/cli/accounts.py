@@ -9,6 +9,7 @@ from sqlalchemy import select
 
 from yaoshi.accounts import queries
 from yaoshi.accounts.models import User
+from yaoshi.accounts.notices import Notice
 from yaoshi.accounts.policy import Role, read_email, read_handle, read_phone, read_username
 from yaoshi.accounts.queries import Account
 from yaoshi.accounts.service import NewAccount
@@ -115,11 +116,10 @@ def enable(name: str) -> None:
 @accounts.command("end-sessions")
 @click.argument("name")
 def end_sessions(name: str) -> None:
-    """Sign an account out everywhere."""
+    """Sign an account out everywhere, and tell its owner."""
     with open_house() as house:
         account = _find(house, name)
-        with house.db.write(OPERATOR) as work:
-            house.sessions.end_all(work, account.profile.id)
+        house.sessions.sign_out_everywhere(OPERATOR, account.profile.id)
         click.echo(f"#{account.profile.id} is signed out everywhere.")
 
 
@@ -127,7 +127,7 @@ def end_sessions(name: str) -> None:
 @click.argument("name")
 @click.option("--channel", type=click.Choice(["email", "phone"]), default="email", show_default=True)
 def reset(name: str, channel: str) -> None:
-    """Make a reset code for a bound contact, show it once, and sign the account out everywhere."""
+    """Make a reset code for a bound contact, show it once, and sign the account out everywhere, telling its owner."""
     with open_house() as house:
         account = _find(house, name)
         contact = account.profile.email if channel == "email" else account.profile.phone
@@ -143,6 +143,7 @@ def reset(name: str, channel: str) -> None:
             if not queries.has_power(account, channel):  # the operator vouches for who gets this code
                 house.accounts.prove(work, account.profile.id, channel)
             code = house.codes.issue(work, subject).shown
+            house.notices.send(work, Notice.SESSIONS_ENDED, account.profile.id, before=account)
         click.echo(f"Code for {contact}: {code} (10 minutes, once)")
 
 

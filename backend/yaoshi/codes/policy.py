@@ -35,8 +35,8 @@ class Shape(Enum):
 def shape_of(own: int, hour: int, day: int) -> Shape:
     """Return the shape of a new code after wrong tries: `own` of this account in 30 days, and of all in `hour`, `day`.
 
-    Somebody who guesses at one account gets there with less than 2.2e-5 in 30 days, and somebody who guesses once at
-    each of many takes less than one account in two thousand days.
+    Somebody who guesses at one account gets there with less than 2.3e-5 in 30 days. Somebody who guesses at many has
+    501 tries a day at six digits, so one account in two thousand days, and one in 1e8 for each further try.
     """
     if own > MOST_OWN_BY_FAR:
         return Shape.TWELVE_LETTERS

@@ -136,7 +136,7 @@ class Codes:
         asked = {"of": subject.key, "contact": subject.contact, "since": work.now - self._resend}
         young = work.db.execute(_YOUNG, asked).first()
         whose = subject if young is None else self._nobody(subject)
-        plain = self._draw(work, whose)
+        plain = _draw(self._shape(work, whose.user_id))
         work.db.execute(_VOID_OLDER, {"of": whose.key})
         made = work.db.execute(
             _ISSUE,
@@ -158,15 +158,20 @@ class Codes:
         return db.execute(_OPEN, {"asked": code_id, "now": now}).first() is not None
 
     def spend(self, work: Work, subject: Subject, plain: str) -> Try:
-        """Spend one try of the subject's code, then compare. The commit must follow before anybody hears of it."""
+        """Spend one try of the subject's code, then compare. The commit must follow before anybody hears of it.
+
+        A code that is shorter than one made now would be opens nothing any more: codes that somebody hoards before an
+        attack are no better than those made during it.
+        """
         row = work.db.execute(_NEWEST, {"of": subject.key}).first()
         code_id: int = row.id if row else 0
         digest: str = row.code_hash if row else self._digest(subject.key, "")
         user_id: int | None = row.user_id if row else None
+        long_enough = len(plain) >= self._shape(work, user_id).value
         counted = work.db.execute(_SPEND, {"tried": code_id, "now": work.now}).rowcount == 1
         same = self._box.knows(digest, "codes", subject.key, plain)
         to = (row.channel, row.contact_value) if row else ("", "")
-        return Try(code_id, counted and same and user_id is not None, user_id, *to)
+        return Try(code_id, counted and same and long_enough and user_id is not None, user_id, *to)
 
     def win(self, work: Work, tried: Try) -> bool:
         """Use up the code of a right try, which is no guess; of several right tries in parallel one wins."""
@@ -191,14 +196,18 @@ class Codes:
         key = self._box.digest("code subjects", "too soon", subject.key)
         return Subject(key, None, subject.channel, "")
 
-    def _draw(self, work: Work, whose: Subject) -> str:
-        own = work.db.execute(_OWN_GUESSES, {"whose": whose.user_id, "since": work.now - OWN_WINDOW}).scalar_one()
+    def _shape(self, work: Work, user_id: int | None) -> Shape:
+        """Return what a code of this account looks like if it is made now."""
+        own = work.db.execute(_OWN_GUESSES, {"whose": user_id, "since": work.now - OWN_WINDOW}).scalar_one()
         hour, day = work.db.execute(_ALL_GUESSES, {"hour": work.now - HOUR, "day": work.now - DAY}).one()
         if is_attacked(hour, day):
             alarm("codes_under_attack", wrong_tries_an_hour=hour, wrong_tries_a_day=day)
-        shape = shape_of(own, hour, day)
-        return random.text(12, LETTERS) if shape is Shape.TWELVE_LETTERS else random.digits(shape.value)
+        return shape_of(own, hour, day)
 
     def _digest(self, subject_key: str, plain: str) -> str:
         # HMAC under a pepper that is not in the database: a bare hash of six digits falls in a moment.
         return self._box.digest("codes", subject_key, plain)
+
+
+def _draw(shape: Shape) -> str:
+    return random.text(12, LETTERS) if shape is Shape.TWELVE_LETTERS else random.digits(shape.value)

@@ -58,7 +58,8 @@ class Letters:
     """Writes letters from templates; a file of the same name in the operator's folder comes first.
 
     A template is `<kind>/<language>.txt`: subject, SMS and body, parted by lines of three dashes. Values are text and
-    never templates; in HTML they are escaped.
+    never templates; in HTML they are escaped. In SMS the name is cut to 20 units of UTF-16, so that every text of ours
+    is one segment; a notice whose own words leave out the link has it at the end where that segment has room.
     """
 
     def __init__(self, name: str, overrides: Path | None) -> None:
@@ -73,11 +74,30 @@ class Letters:
         """Return the letter of `kind` in `language`. Raises Unwritable."""
         known = {"name": self._name, **values}
         try:
-            words = self._plain.get_template(f"{kind}/{language}.txt").render(known)
-            subject, sms, text = (part.strip() for part in words.split(_APART))
+            words = self._plain.get_template(f"{kind}/{language}.txt")
+            subject, _, text = (part.strip() for part in words.render(known).split(_APART))
+            sms = words.render(known | {"name": _short(self._name)}).split(_APART)[1].strip()
+            linked = f"{sms} {values['link']}" if "link" in values else sms
             paragraphs = [part.strip() for part in text.split("\n\n")]
             layout = self._html.get_template(_LAYOUT)
             html = layout.render(known | {"subject": subject, "paragraphs": paragraphs, "language": language})
         except Exception as error:  # whatever an operator's template does
             raise Unwritable(f"template {kind}/{language}: {type(error).__name__}") from error
+        sms = linked if is_one_segment(linked) else sms
         return Letter(key, kind, language, to, subject, text + "\n", html, sms, values)
+
+
+def is_one_segment(sms: str) -> bool:
+    """Return whether an SMS costs one: 160 characters, or 70 where one is not ASCII. Source: 3GPP TS 23.038.
+
+    Signs that count twice in GSM-7, or are missing there, are no part of our words and links.
+    """
+    return len(sms) <= 160 if sms.isascii() else _nunits(sms) <= 70
+
+
+def _short(name: str) -> str:
+    return name.encode("utf-16-le")[:40].decode("utf-16-le", "ignore")
+
+
+def _nunits(text: str) -> int:
+    return len(text.encode("utf-16-le")) // 2

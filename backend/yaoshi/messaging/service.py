@@ -85,11 +85,9 @@ class Messages:
         values = {"code": code.plain, "minutes": minutes}
         self._outbox.put(work, Parcel(kind, *to, work.caller.language, values, code.expires_at, code.code_id))
 
-    def promise_notice(
-        self, work: Work, kind: str, to: tuple[str, str], values: dict[str, str], until: datetime
-    ) -> None:
-        """Promise a notice to (channel, address), in the caller's language; it is of no use after `until`."""
-        self._outbox.put(work, Parcel(kind, *to, work.caller.language, values, until))
+    def promise_notice(self, work: Work, notice: Parcel) -> None:
+        """Promise a notice, in the owner's language: whoever causes it may be a stranger."""
+        self._outbox.put(work, notice)
 
     def proved(self, channel: str, to: str) -> None:
         """Say that a code which went to this address was typed in. Never called inside a write."""
@@ -112,60 +110,81 @@ class Messages:
         except Unwritable as broken:
             return Ending(State.DEAD, str(broken))
         couriers = self._couriers.get(parcel.channel, ())
-        is_code = parcel.code_id is not None
-        if not claimed.receipt:
-            # A provider of which nobody knows whether it has the message is asked again, and no other one.
-            unsure = [courier for courier in couriers if courier.name == claimed.provider]
-            return self.send(parcel.channel, letter, claimed.source, is_code=is_code, unsure=unsure)
-        following = self._following(couriers, claimed, letter)
-        ending = self._spend_and_try(following, letter, claimed.source, is_code=is_code) if following else None
-        # What a provider took counts as sent, even where its receipt did not come and nobody else could help.
-        taken = ending and (ending.state is State.SENT or ending.receipt)
-        return ending if ending and taken else Ending(State.SENT, provider=claimed.provider)
+        unsure = [courier for courier in couriers if courier.name == claimed.provider]
+        if claimed.receipt:
+            following = self._following(couriers, claimed, letter)
+            # What a provider took counts as sent, even where its receipt did not come and nobody else could help.
+            return self._try_instead(following, letter, claimed) or Ending(State.SENT, provider=claimed.provider)
+        if unsure:
+            following = couriers[couriers.index(unsure[-1]) + 1 :]
+            return self._try_again(unsure, following, letter, claimed)
+        return self.send(parcel.channel, letter, claimed.source, is_code=parcel.code_id is not None)
 
-    def send(
-        self, channel: str, letter: Letter, source: str, *, is_code: bool = False, unsure: Sequence[Courier] = ()
-    ) -> Ending:
-        """Hand `letter` to the first provider that takes it, or again to the one that was `unsure`.
-
-        Raises StorageUnavailable.
-        """
+    def send(self, channel: str, letter: Letter, source: str, *, is_code: bool = False) -> Ending:
+        """Hand `letter` to the first provider that takes it. Raises StorageUnavailable."""
         couriers = self._couriers.get(channel, ())
         if not couriers:
             return Ending(State.DEAD, f"no provider for {channel}")
-        if unsure:
-            return self._try_again(unsure, letter)
         if channel != "phone":
             return self._try_all(couriers, letter)
-        return self._spend_and_try(couriers, letter, source, is_code=is_code)
-
-    def _spend_and_try(self, couriers: Sequence[Courier], letter: Letter, source: str, *, is_code: bool) -> Ending:
         try:
-            spent = self._budget.spend(letter.to, source, is_code=is_code)
+            return self._spend_and_try(couriers, letter, source, is_code=is_code)
         except OverBudget as over:
             # A warning is worth its wait; a code is not.
             return Ending(State.DROPPED if is_code else State.WAITING, str(over))
+
+    def _spend_and_try(self, couriers: Sequence[Courier], letter: Letter, source: str, *, is_code: bool) -> Ending:
+        """Count one more SMS, then hand it over. Raises OverBudget, StorageUnavailable."""
+        spent = self._budget.spend(letter.to, source, is_code=is_code)
         ending = self._try_all(couriers, letter)
-        if ending.state is not State.SENT and not ending.receipt and not ending.reason.startswith(Unsure.__name__):
+        if not _is_taken(ending) and not _is_unsure(ending):
             self._budget.give_back(spent)
         return ending
 
-    def _try_again(self, unsure: Sequence[Courier], letter: Letter) -> Ending:
-        """Ask the provider that may have the message; it is counted already. One that sends twice is asked but once.
+    def _try_again(
+        self, unsure: Sequence[Courier], following: Sequence[Courier], letter: Letter, claimed: Claimed
+    ) -> Ending:
+        """Ask the provider that may have the message once more, then who comes next, as for a missing receipt.
 
-        Mail servers are one provider: a mail that comes by two of them has one Message-ID.
+        One that sends twice is asked but once, and that counts as one more SMS. Mail servers are one provider: a mail
+        that comes by two of them has one Message-ID.
         """
-        ending, courier = self._try_all(unsure, letter), unsure[0]
-        if ending.state is State.WAITING and ending.reason.startswith(Unsure.__name__) and not courier.idempotent:
+        courier = unsure[0]
+        try:
+            again = self._try_all(unsure, letter) if courier.idempotent else self._spend_for(unsure, letter, claimed)
+        except OverBudget as over:
+            return Ending(State.SENT, f"nobody knows whether it arrived; {over}", courier.name)
+        ending = again if _is_taken(again) else self._try_instead(following, letter, claimed)
+        if ending:
+            return ending
+        if _is_unsure(again) and not courier.idempotent:
             return Ending(State.SENT, "nobody knows whether it arrived", courier.name)
-        return ending._replace(provider=courier.name)
+        return again._replace(provider=courier.name)
+
+    def _try_instead(self, following: Sequence[Courier], letter: Letter, claimed: Claimed) -> Ending | None:
+        """Hand what another provider may have to one of those that follow; None when none of them takes it."""
+        if not following:
+            return None
+        try:
+            ending = self._spend_for(following, letter, claimed)
+        except OverBudget:
+            return None
+        return ending if _is_taken(ending) else None
+
+    def _spend_for(self, couriers: Sequence[Courier], letter: Letter, claimed: Claimed) -> Ending:
+        is_code = claimed.parcel is not None and claimed.parcel.code_id is not None
+        return self._spend_and_try(couriers, letter, claimed.source, is_code=is_code)
 
     def _following(self, couriers: Sequence[Courier], claimed: Claimed, letter: Letter) -> Sequence[Courier]:
-        """Return who may try instead of the provider that took the message: nobody, once the telephone has it."""
+        """Return who may try instead of the provider that took the message: nobody, once the telephone has it.
+
+        Those before it have not got the message either where the very first attempt went past them.
+        """
         places = [place for place, courier in enumerate(couriers) if courier.name == claimed.provider]
         if not places:
             return ()
-        courier = couriers[places[0]]
+        place = places[0]
+        courier = couriers[place]
         try:
             delivered = _within(MOST_SECONDS, lambda: courier.delivered(claimed.receipt, letter))
         except Refused as refused:
@@ -174,7 +193,9 @@ class Messages:
             delivered = True
         except (Unreached, Unsure):
             delivered = None
-        return () if delivered else couriers[places[0] + 1 :]
+        if delivered:
+            return ()
+        return [*couriers[place + 1 :], *(couriers[:place] if claimed.attempts == 2 else ())]
 
     def _try_all(self, couriers: Sequence[Courier], letter: Letter) -> Ending:
         now = time.monotonic()
@@ -193,10 +214,18 @@ class Messages:
                 refused += 1
                 reasons.append(f"{courier.name}: {never}")
             else:
-                if receipt and courier is not couriers[-1]:
+                if receipt and len(couriers) > 1:
                     return Ending(State.WAITING, "", courier.name, receipt)
                 return Ending(State.SENT, provider=courier.name)
         return Ending(State.DEAD if refused == len(couriers) else State.WAITING, "; ".join(reasons))
+
+
+def _is_taken(ending: Ending) -> bool:
+    return ending.state is State.SENT or bool(ending.receipt)
+
+
+def _is_unsure(ending: Ending) -> bool:
+    return ending.reason.startswith(Unsure.__name__)
 
 
 def _within(seconds: float, act: Callable[[], T]) -> T:

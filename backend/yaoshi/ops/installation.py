@@ -13,7 +13,7 @@ from yaoshi.core.types import Caller
 from yaoshi.outbox.service import Outbox
 from yaoshi.sessions.service import Sessions
 
-HEAD = "0004"
+HEAD = "0005"
 KEEP = timedelta(days=1)
 _SERVED = "served_in_production"
 # Read by hand: the migration library takes a sixth of a second to load, and serving needs nothing else of it.

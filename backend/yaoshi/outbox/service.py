@@ -15,6 +15,8 @@ from yaoshi.outbox.models import Message
 from yaoshi.outbox.policy import LEASE, RECEIPT_WAIT, State, due_again
 
 _PURPOSE = "messages"
+_BELOW = {True: 1_000_000, False: 1}
+"""So many attempts a message must stay below."""
 _PUT = insert_into(Message)
 _CLAIMED = (
     Message.kind,
@@ -105,7 +107,8 @@ class Outbox:
         self._own_time = db.writer.dialect.name == "sqlite"
         now = bindparam("now", type_=Instant)
         free = or_(Message.leased_until.is_(None), Message.leased_until < (now if self._own_time else func.now()))
-        waits = (Message.state == State.WAITING.value, Message.channel == bindparam("channel"), Message.due_at <= now)
+        due = (Message.due_at <= now, Message.attempts < bindparam("below"))
+        waits = (Message.state == State.WAITING.value, Message.channel == bindparam("channel"), *due)
         self._due = select(Message.id).where(*waits, free).limit(1)
         self._look = Prepared(self._due)
 
@@ -130,16 +133,19 @@ class Outbox:
         work.db.execute(_PUT, row)
         return message_id
 
-    def is_due(self, channel: str) -> bool:
+    def is_due(self, channel: str, *, again: bool = True) -> bool:
         """Return whether a message waits to be claimed: a look that takes no lock."""
         now = stored_instant(self._clock.now(), self._db.reader.dialect)
-        return bool(self._db.ask(self._look, {"channel": channel, "now": now}))
+        return bool(self._db.ask(self._look, {"channel": channel, "now": now, "below": _BELOW[again]}))
 
-    def claim(self, caller: Caller, channel: str) -> Claimed | None:
-        """Return the message whose turn it is, now nobody else's for the time of a lease; None when none is due."""
+    def claim(self, caller: Caller, channel: str, *, again: bool = True) -> Claimed | None:
+        """Return the message whose turn it is, now nobody else's for the time of a lease; None when none is due.
+
+        Without `again` only one that nobody has tried yet.
+        """
         with self._db.write(caller) as work:
             due = self._due.order_by(Message.place, Message.due_at, Message.id).with_for_update(skip_locked=True)
-            message_id = work.db.execute(due, {"channel": channel, "now": work.now}).scalar()
+            message_id = work.db.execute(due, {"channel": channel, "now": work.now, "below": _BELOW[again]}).scalar()
             if message_id is None:
                 return None
             lease = str(random.new_id(work.now))

@@ -1,6 +1,7 @@
 """Giving an account another password, and ending what the old one opened."""
 
 from yaoshi.accounts.notices import Notice, Notices
+from yaoshi.accounts.queries import Account
 from yaoshi.codes.service import Codes
 from yaoshi.core import random
 from yaoshi.core.db import Work
@@ -19,14 +20,17 @@ class Renewal:
     def __init__(self, passwords: Passwords, sessions: Sessions, codes: Codes, notices: Notices) -> None:
         self._passwords, self._sessions, self._codes, self._notices = passwords, sessions, codes, notices
 
-    def renew(self, work: Work, user_id: int, digest: str, *, replacing: str | None = None) -> bool:
+    def renew(
+        self, work: Work, user_id: int, digest: str, *, replacing: str | None = None, before: Account | None = None
+    ) -> bool:
         """Make `digest` the account's password, given `replacing` only if that is still the stored one; tell the owner.
 
-        Return whether it was replaced.
+        `before` is the account as it was, where contacts have lost their power since: those hear of it too. Return
+        whether it was replaced.
         """
         if not self.end(work, user_id, digest, replacing=replacing):
             return False
-        self._notices.send(work, Notice.PASSWORD_CHANGED, user_id)
+        self._notices.send(work, Notice.PASSWORD_CHANGED, user_id, before=before)
         return True
 
     def end(self, work: Work, user_id: int, digest: str | None = None, *, replacing: str | None = None) -> bool:

@@ -119,7 +119,7 @@ class Recovery:
             now = queries.held(work, user_id)
             if now is None or now.disabled_at is not None or not self._codes.win(work, tried):
                 raise CodeRejected()
-            # Whoever else planted a contact here did not prove it: from now on it opens nothing.
+            # Whoever else planted a contact here did not prove it: from now on it opens nothing, and is told so.
             self._accounts.prove(work, user_id, tried.channel, alone=True)
-            self._renewal.renew(work, user_id, digest)
+            self._renewal.renew(work, user_id, digest, before=now)
             work.record(PasswordReset(user_id=user_id))

@@ -59,6 +59,6 @@ def register(caller: Caller, body: RegisterIn) -> RegisteredOut:
     A role that is not open here is kept as `requested_role` while `role` stays `unauth`. Taken usernames (look-alikes
     included), e-mail addresses and phone numbers are 409, naming every taken field.
     """
-    new = NewAccount(body.username, body.email, body.phone, Role(body.role))
+    new = NewAccount(body.username, body.email, body.phone, Role(body.role), caller.language)
     profile = use(SignUp).register(caller, new, body.password)
     return RegisteredOut(msg=_WELCOME.say(caller.language), user=UserOut.of(profile))
