@@ -3,6 +3,7 @@
 import gzip
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -563,10 +564,19 @@ def test_the_first_page_is_small_and_keeps_no_token(site: Site) -> None:
     assert "v1." not in kept and "eyJ" not in kept and PASSWORD not in kept
 
 
-def test_the_client_in_node(start_server: Callable[..., Server]) -> None:
+def test_the_client_as_its_readme_installs_it_in_node(start_server: Callable[..., Server], tmp_path: Path) -> None:
     server = start_server(FLASK_ENV="development", YAOSHI_LIMIT_REFRESH_SESSION="1000/minute")
-    command = ["node", "test.mjs", server.url]
-    done = subprocess.run(command, cwd=BACKEND.parent / "client", capture_output=True, text=True, timeout=120)
+    client = BACKEND.parent / "client"
+    (tmp_path / "package.json").write_text('{"type": "module"}')
+    pack = ["npm", "pack", "--silent", "--pack-destination", str(tmp_path)]
+    assert subprocess.run(pack, cwd=client, capture_output=True, timeout=60).returncode == 0
+    [packed] = tmp_path.glob("*.tgz")
+    install = ["npm", "install", "--silent", "--offline", "--no-audit", "--no-fund", str(packed)]
+    assert subprocess.run(install, cwd=tmp_path, timeout=60).returncode == 0
+    shutil.copy(client / "test.mjs", tmp_path)
+    done = subprocess.run(
+        ["node", "test.mjs", server.url], cwd=tmp_path, capture_output=True, text=True, timeout=120
+    )
     assert done.stdout.strip() == "ok", done.stdout + done.stderr
 
 
