@@ -37,6 +37,11 @@ REFUSED = {
     "rate": ({"YAOSHI_LIMIT_LOGIN_PAIR": "often"}, "YAOSHI_LIMIT_LOGIN_PAIR"),
     "proxies": ({"YAOSHI_TRUSTED_PROXIES": "example.com"}, "YAOSHI_TRUSTED_PROXIES"),
     "public-url": ({"PUBLIC_URL": "javascript:alert(1)"}, "PUBLIC_URL"),
+    "logo-missing": (
+        {"YAOSHI_INSTALLATION_LOGO": "/nowhere/logo.svg"},
+        "YAOSHI_INSTALLATION_LOGO: /nowhere/logo.svg can't",
+    ),
+    "logo-kind": ({"YAOSHI_INSTALLATION_LOGO": __file__}, "is no SVG or PNG file"),
     "file": ({"SECRET_KEY": "", "SECRET_KEY_FILE": "/nowhere"}, "SECRET_KEY: the file"),
 }
 

@@ -20,6 +20,7 @@ from yaoshi.messaging.settings import MessagingSettings
 from yaoshi.passwords.service import PasswordSettings
 from yaoshi.sessions.settings import SessionSettings
 from yaoshi.web.callers import parse_networks
+from yaoshi.web.console import logo_of
 
 LEAST_SECRET_NBYTES = 32
 _WELL_KNOWN = [
@@ -89,6 +90,9 @@ class DoorSettings(KeySettings):
     default_language: Literal["zh-CN", "en"] = "zh-CN"
     """The language of answers for callers that ask for none."""
 
+    installation_logo: Path | None = None
+    """An SVG or PNG file of at most 100 kB that the pages show beside the installation's name, on white."""
+
     api_page: bool = True
     """Whether `/openapi.json` and `/docs` are served."""
 
@@ -96,6 +100,13 @@ class DoorSettings(KeySettings):
     @classmethod
     def _listed(cls, value: object) -> object:
         return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+    @field_validator("installation_logo")
+    @classmethod
+    def _logo(cls, value: Path | None) -> Path | None:
+        if value:
+            logo_of(value)
+        return value
 
     @field_validator("trusted_proxies")
     @classmethod

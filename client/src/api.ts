@@ -700,6 +700,11 @@ export interface components {
             /** Languages */
             languages: string[];
             /**
+             * Logo
+             * @description Where the logo of this installation is on this server; `null` when it has none.
+             */
+            logo: string | null;
+            /**
              * Name
              * @description What people know this installation as.
              */
