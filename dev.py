@@ -28,6 +28,7 @@ LOCKS = (BACKEND / "requirements.txt", BACKEND / "requirements-dev.txt")
 FRONTEND, CLIENT = ROOT / "frontend", ROOT / "client"
 PAGE_SOURCES = (FRONTEND / "src", FRONTEND / "public", CLIENT / "src")
 NPM_LOCKS = (FRONTEND / "package-lock.json", FRONTEND / "vite.config.ts", FRONTEND / "index.html")
+PAGES = BACKEND / "yaoshi" / "_console" / "index.html"
 PAGES_STAMP = FRONTEND / "node_modules" / ".built"
 LEAST_NODE = (20, 19)
 SCRIPTS = VENV / ("Scripts" if os.name == "nt" else "bin")
@@ -92,13 +93,14 @@ def timing(rest: list[str]) -> int:
 
 
 def e2e(rest: list[str]) -> int:
-    """e2e [--shots FOLDER]: the pages, the client and the example in a real Chromium"""
+    """e2e [--shots [FOLDER]]: the pages, the client and the example in a real Chromium"""
     set_up()
     build_pages()
     if "--shots" in rest:
         place = rest.index("--shots")
-        os.environ["YAOSHI_SHOTS"] = str(Path(rest[place + 1]).resolve())
-        rest = rest[:place] + rest[place + 2 :]
+        named = rest[place + 1 : place + 2] if not "".join(rest[place + 1 : place + 2]).startswith("-") else []
+        os.environ["YAOSHI_SHOTS"] = str(Path(*named or [ROOT / "shots"]).resolve())
+        rest = rest[:place] + rest[place + 1 + len(named) :]
     return pytest("pages", ["-n", "2", *rest])
 
 
@@ -267,7 +269,8 @@ def build_pages() -> None:
     """Build the pages and the client, unless what is built is of these very sources. Raises Failed."""
     sources = [path for folder in PAGE_SOURCES for path in sorted(folder.rglob("*")) if path.is_file()]
     digest = hashlib.sha256(b"".join(path.read_bytes() for path in (*sources, *NPM_LOCKS))).hexdigest()
-    if PAGES_STAMP.exists() and PAGES_STAMP.read_text(encoding="utf-8") == digest:
+    built = PAGES.exists() and (CLIENT / "dist" / "index.js").exists()
+    if built and PAGES_STAMP.exists() and PAGES_STAMP.read_text(encoding="utf-8") == digest:
         return
     print("Building the pages (once, about half a minute) ...", flush=True)
     for step in (["ci", "--silent"], ["run", "-s", "client"], ["run", "-s", "build"]):

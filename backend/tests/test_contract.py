@@ -2,6 +2,7 @@
 
 import gzip
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -282,3 +283,23 @@ def test_without_built_pages_browsers_are_told_what_to_run(world: World, monkeyp
     monkeypatch.setattr(console, "_files", dict)
     assert world.call("GET", "/", headers=BROWSER).status == 200
     assert b"python dev.py pages" in world.call("GET", "/console/", headers=BROWSER).raw
+
+
+@pytest.mark.parametrize("name", ["logo.svg", "Logo.PNG"])
+def test_an_installations_logo_is_served_as_a_picture_that_runs_nothing(
+    make_world: Callable[..., World], tmp_path: Path, name: str
+) -> None:
+    logo = tmp_path / name
+    logo.write_bytes(b"\x89PNG\r\n\x1a\n<svg xmlns='http://www.w3.org/2000/svg'><script>alert(1)</script></svg>")
+    world = make_world(installation_logo=logo)
+    address = world.call("GET", "/api/auth/options").body["logo"]
+    assert address == "/console/" + name.lower()
+    answer = world.call("GET", address)
+    assert answer.raw == logo.read_bytes() and answer.headers["Content-Type"].startswith("image/")
+    assert answer.headers["Content-Security-Policy"].startswith("default-src 'none'; ")
+
+
+def test_a_logo_is_no_larger_than_it_may_be(tmp_path: Path) -> None:
+    (tmp_path / "logo.svg").write_bytes(b"<svg>" + bytes(100_000))
+    with pytest.raises(ValueError, match="larger than 100 kB"):
+        console.logo_of(tmp_path / "logo.svg")

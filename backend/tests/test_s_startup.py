@@ -47,6 +47,11 @@ REFUSED = {
     "public-url-port": ({"PUBLIC_URL": "https://id.example.com:abc"}, "PUBLIC_URL"),
     "public-url-user": ({"PUBLIC_URL": "https://ana@id.example.com"}, "PUBLIC_URL"),
     "file-for-secret": ({"SECRET_KEY": "", "SECRET_KEY_FILE": SECRET}, "SECRET_KEY: the file that SECRET_KEY_FILE"),
+    "logo-missing": (
+        {"YAOSHI_INSTALLATION_LOGO": "/nowhere/logo.svg"},
+        "YAOSHI_INSTALLATION_LOGO: /nowhere/logo.svg can't",
+    ),
+    "logo-kind": ({"YAOSHI_INSTALLATION_LOGO": __file__}, "is no SVG or PNG file"),
     "file": ({"SECRET_KEY": "", "SECRET_KEY_FILE": "/nowhere"}, "SECRET_KEY: the file"),
 }
 

@@ -108,7 +108,7 @@ def create_app(house: House) -> Flask:
 
 
 def _install_pages(app: Flask, house: House, contracts: list[Contract]) -> None:
-    console.install(app)
+    console.install(app, house.settings.installation_logo)
     if house.settings.development:
         outbox_page.install(app, house.messages)
     if house.settings.api_page:

@@ -39,6 +39,7 @@ from yaoshi.settings import Settings
 from yaoshi.signin.code import CodeSignIn
 from yaoshi.signin.service import SignIn
 from yaoshi.signup.service import SignUp
+from yaoshi.web.console import logo_of
 
 RESEND = {True: timedelta(0), False: timedelta(seconds=60)}
 OPERATOR = Caller(address="", agent="yaoshi", language="en", request_id="operator")
@@ -159,6 +160,7 @@ def build(settings: Settings, clock: Clock | None = None) -> House:
 def _options(settings: Settings, accounts: Accounts, messages: Messages, resend: timedelta) -> Options:
     return Options(
         name=settings.installation_name,
+        logo=logo_of(settings.installation_logo)[0] if settings.installation_logo else None,
         default_language=settings.default_language,
         open_roles=sorted(role.value for role in accounts.open_roles),
         channels=[channel for channel in CHANNELS if messages.carriers(channel, "reset_code")],

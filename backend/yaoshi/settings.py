@@ -20,6 +20,7 @@ from yaoshi.messaging.settings import MessagingSettings
 from yaoshi.passwords.service import PasswordSettings
 from yaoshi.sessions.settings import SessionSettings
 from yaoshi.web.callers import parse_networks
+from yaoshi.web.console import logo_of
 
 LEAST_SECRET_NBYTES = 32
 DEFAULT_PORT = 5000
@@ -90,6 +91,9 @@ class DoorSettings(KeySettings):
     default_language: Literal["zh-CN", "en"] = "zh-CN"
     """The language of answers for callers that ask for none."""
 
+    installation_logo: Path | None = None
+    """An SVG or PNG file of at most 100 kB that the pages show beside the installation's name, on white."""
+
     api_page: bool = True
     """Whether `/openapi.json` and `/docs` are served."""
 
@@ -109,6 +113,13 @@ class DoorSettings(KeySettings):
     @classmethod
     def _origins(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         return tuple(origin_of(origin, "https://app.example.com") for origin in value)
+
+    @field_validator("installation_logo")
+    @classmethod
+    def _logo(cls, value: Path | None) -> Path | None:
+        if value:
+            logo_of(value)
+        return value
 
     @field_validator("trusted_proxies")
     @classmethod

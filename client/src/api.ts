@@ -211,7 +211,7 @@ export interface paths {
         /**
          * Sign out here.
          * @description Takes the access token or the refresh token as Bearer, or the refresh token in the body or the cookie. The session
-         *     is over for every request that begins after the answer.
+         *     is over for every request that begins after the answer. Several may come if they are of one session.
          */
         post: operations["logout"];
         delete?: never;
@@ -573,7 +573,7 @@ export interface components {
         };
         /**
          * IntrospectIn
-         * @description A token to look at. Source: RFC 7662 §2.1.
+         * @description A token to look at; further parameters may come and mean nothing here. Source: RFC 7662 §2.1.
          */
         IntrospectIn: {
             /** Token */
@@ -699,6 +699,11 @@ export interface components {
             default_language: string;
             /** Languages */
             languages: string[];
+            /**
+             * Logo
+             * @description Where the logo of this installation is on this server; `null` when it has none.
+             */
+            logo: string | null;
             /**
              * Name
              * @description What people know this installation as.
@@ -942,11 +947,56 @@ export interface components {
              */
             identifier: string;
         };
+        /**
+         * SignedInOut
+         * @description What a client takes away.
+         */
         SignedInOut: {
-            [key: string]: unknown;
+            /** Access Token */
+            access_token: string;
+            /**
+             * Expires In
+             * @description Seconds until the access token expires.
+             */
+            expires_in: number;
+            /**
+             * Refresh Token
+             * @description Absent in the cookie way.
+             * @default null
+             */
+            refresh_token: string | null;
+            /**
+             * Token Type
+             * @default Bearer
+             * @constant
+             */
+            token_type: "Bearer";
+            user: components["schemas"]["UserOut"];
         };
+        /**
+         * TokensOut
+         * @description A pair of tokens.
+         */
         TokensOut: {
-            [key: string]: unknown;
+            /** Access Token */
+            access_token: string;
+            /**
+             * Expires In
+             * @description Seconds until the access token expires.
+             */
+            expires_in: number;
+            /**
+             * Refresh Token
+             * @description Absent in the cookie way.
+             * @default null
+             */
+            refresh_token: string | null;
+            /**
+             * Token Type
+             * @default Bearer
+             * @constant
+             */
+            token_type: "Bearer";
         };
         /**
          * UserOut

@@ -1,6 +1,6 @@
 import type { components } from './api.js'
 import { Problem, Unreachable, problemOf } from './problem.js'
-import { Session, memory, type Store, type TokensIn } from './session.js'
+import { Session, memory, type Renew, type Store, type TokensIn } from './session.js'
 import { Tabs, type News } from './tabs.js'
 
 export { Problem, Unreachable, type Fault } from './problem.js'
@@ -29,7 +29,10 @@ type Said = { msg: string }
 export interface ClientOptions {
   /** Where the server is; its own origin when left out. */
   base?: string
-  /** `cookie`: no script ever holds the refresh token. `bearer`: it is kept in `store`. */
+  /**
+   * `cookie`: no script ever holds the refresh token. `bearer`: it is kept in `store`. Default: `cookie` in pages,
+   * `bearer` where there is no document.
+   */
   way?: 'cookie' | 'bearer'
   /** In the bearer way: where the refresh token is kept. Default: in memory, which a reload ends. */
   store?: Store
@@ -50,15 +53,18 @@ export class Client {
   constructor(options: ClientOptions = {}) {
     this.#options = {
       base: options.base ?? '',
-      way: options.way ?? 'cookie',
+      way: options.way ?? (typeof document === 'undefined' ? 'bearer' : 'cookie'),
       language: options.language ?? (() => 'zh-CN'),
       timeout: options.timeout ?? 15_000,
       fetch: options.fetch ?? globalThis.fetch.bind(globalThis),
     }
-    this.#session = new Session(this.#options.way === 'cookie', options.store ?? memory(), (door, body) =>
+    // What one page holds of two servers, or of one in both ways, has nothing to do with each other.
+    const here = (globalThis.location as Location | undefined)?.href ?? 'http://localhost'
+    const name = `yaoshi ${this.#options.way} ${new URL(this.#options.base || '/', here).href}`
+    this.#session = new Session(name, this.#options.way === 'cookie', options.store ?? memory(), (door, body) =>
       this.#send('POST', `/api/auth/${door}`, body),
     )
-    this.#tabs = new Tabs((news) => {
+    this.#tabs = new Tabs(name, (news) => {
       this.#session.drop(false)
       this.#announce(news)
     })
@@ -81,11 +87,13 @@ export class Client {
 
   register = (wish: Partial<Registration>): Promise<Said & { user: User }> => this.#post('register', wish)
 
-  async login(who: { username: string } & ({ password: string } | { code: string })): Promise<User> {
-    const body = await this.#post<TokensIn & { user: User }>('login', who)
-    this.#session.take(body)
-    this.#tell('signed-in')
-    return body.user
+  login(who: { username: string } & ({ password: string } | { code: string })): Promise<User> {
+    return this.#session.inTurn(async () => {
+      const body = await this.#post<TokensIn & { user: User }>('login', who)
+      this.#session.take(body)
+      this.#tell('signed-in')
+      return body.user
+    })
   }
 
   sendSignInCode = (identifier: string, channel: Channel): Promise<CodeSent> =>
@@ -114,12 +122,8 @@ export class Client {
   }
 
   /** Change the password; every session is over then, this one included. */
-  async changePassword(oldPassword: string, newPassword: string): Promise<Said> {
-    const body = { old_password: oldPassword, new_password: newPassword }
-    const said = await this.#own<Said>('POST', 'change-password', body)
-    this.#end()
-    return said
-  }
+  changePassword = (oldPassword: string, newPassword: string): Promise<Said> =>
+    this.#endingAll('change-password', { old_password: oldPassword, new_password: newPassword })
 
   sessions = async (): Promise<Device[]> => (await this.#own<{ items: Device[] }>('GET', 'sessions')).items
 
@@ -139,21 +143,19 @@ export class Client {
    * Sign out here. Only the server can take the cookie back: without its answer nobody is signed out, and this throws.
    */
   async logout(): Promise<void> {
-    const token = this.#session.refreshToken()
-    try {
-      await this.#post('logout', token === null ? undefined : { refresh_token: token })
-    } catch (error) {
-      // Over already is as good as over now.
-      if (!(error instanceof Problem && error.status === 401)) throw error
-    }
-    this.#end()
+    await this.#session.inTurn(async () => {
+      const token = this.#session.refreshToken()
+      try {
+        await this.#post('logout', token === null ? undefined : { refresh_token: token })
+      } catch (error) {
+        // Over already is as good as over now.
+        if (!(error instanceof Problem && error.status === 401)) throw error
+      }
+      this.#end()
+    })
   }
 
-  async logoutAll(): Promise<Said> {
-    const said = await this.#own<Said>('POST', 'logout-all')
-    this.#end()
-    return said
-  }
+  logoutAll = (): Promise<Said> => this.#endingAll('logout-all')
 
   /** An access token for calls of your own; undefined when nobody is signed in. */
   token = (): Promise<string | undefined> => this.#session.token()
@@ -162,29 +164,49 @@ export class Client {
   renewNow = (): Promise<boolean> => this.#session.renew()
 
   /** `fetch` with the access token, renewed before it ends and once after a 401. For your app's own services. */
-  async fetch(input: string, init: RequestInit = {}, token?: string): Promise<Response> {
+  fetch(input: string, init: RequestInit = {}, token?: string): Promise<Response> {
+    return this.#fetch(input, init, token, () => this.#session.renew())
+  }
+
+  async #fetch(input: string, init: RequestInit, token: string | undefined, renew: Renew): Promise<Response> {
     const send = async (bearer: string | undefined): Promise<Response> => {
       const headers = new Headers(init.headers)
       if (bearer !== undefined) headers.set('Authorization', `Bearer ${bearer}`)
       try {
         return await this.#options.fetch(input, { ...init, headers })
       } catch (error) {
+        // Who gave up by choice is told so; whose time ran out had no answer.
+        const reason: unknown = init.signal?.aborted ? init.signal.reason : undefined
+        if (reason !== undefined && (reason as Error | null)?.name !== 'TimeoutError') throw error
         throw new Unreachable(error)
       }
     }
     if (token !== undefined) return send(token)
     const wasOpen = this.#session.isOpen
-    const bearer = await this.#session.token()
+    const bearer = await this.#session.token(renew)
     const answer = await send(bearer)
     if (answer.status !== 401) return answer
-    if (bearer !== undefined && (await this.#session.renew())) return send(await this.#session.token())
-    if (wasOpen) this.#announce('signed-out')
+    if (bearer !== undefined && (await renew())) return send(await this.#session.token(renew))
+    if (wasOpen) {
+      // Other tabs ask for themselves: one of them may be about to sign in.
+      this.#tabs.tell('changed')
+      this.#announce('signed-out')
+    }
     return answer
   }
 
-  async #own<T>(method: string, door: string, body?: unknown, token?: string): Promise<T> {
+  async #own<T>(method: string, door: string, body?: unknown, token?: string, renew?: Renew): Promise<T> {
     const url = `${this.#options.base}/api/auth/${door}`
-    return this.#answer(this.fetch(url, this.#init(method, body), token))
+    return this.#answer(this.#fetch(url, this.#init(method, body), token, renew ?? (() => this.#session.renew())))
+  }
+
+  /** Ask for something that ends every session of this account. */
+  #endingAll(door: string, body?: unknown): Promise<Said> {
+    return this.#session.inTurn(async (renew) => {
+      const said = await this.#own<Said>('POST', door, body, undefined, renew)
+      this.#end()
+      return said
+    })
   }
 
   #post<T>(door: string, body: unknown): Promise<T> {

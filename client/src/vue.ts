@@ -40,6 +40,15 @@ export function useSignedIn(client: Client): SignedIn {
       asking = Promise.resolve(null)
     } else void reload().catch(() => undefined)
   })
+  const again = (asked: Promise<unknown>): void => void asked.then(reload).catch(() => undefined)
+  if (typeof document !== 'undefined') {
+    // A tab that slept heard no news, and a session may have ended where no tab tells.
+    document.addEventListener('visibilitychange', () => {
+      if (!document.hidden && user.value) again(Promise.resolve())
+    })
+    // What a page that comes back from the browser's cache holds may be somebody else's by now.
+    addEventListener('pageshow', (event) => event.persisted && again(client.renewNow()))
+  }
   return { user: readonly(user) as SignedIn['user'], ready: () => asking ?? reload(), reload }
 }
 

@@ -1,10 +1,11 @@
 import { reactive, watch } from 'vue'
 
-const PREFIX = 'yaoshi.draft.'
+const OURS = 'yaoshi.'
+const PREFIX = OURS + 'draft.'
 
-/** Forget every draft: for who leaves a screen that others use as well. */
-export function forgetDrafts(): void {
-  for (const key of Object.keys(sessionStorage)) if (key.startsWith(PREFIX)) sessionStorage.removeItem(key)
+/** Forget what was typed and asked for in this tab: for who leaves a screen that others use as well. */
+export function forgetAll(): void {
+  for (const key of Object.keys(sessionStorage)) if (key.startsWith(OURS)) sessionStorage.removeItem(key)
 }
 
 /** Leave something in a form that is opened next. */

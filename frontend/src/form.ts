@@ -3,6 +3,9 @@ import { nextTick, ref, shallowRef, watch, type Ref, type ShallowRef } from 'vue
 
 import { i18n } from './i18n'
 
+/** Where something is done the place to go on from is what says so: its button is gone, and the focus with it. */
+export const vFocus = { mounted: (note: HTMLElement) => note.focus() }
+
 export interface Sending {
   /** Whether an answer is awaited. */
   busy: Ref<boolean>

@@ -27,6 +27,11 @@ export function preferred(): Language {
 
 export const language = (): Language => i18n.global.locale.value as Language
 
+/** Follow a choice that was made in another tab. */
+export function follow(): void {
+  addEventListener('storage', (event) => event.key === KEPT && speak(preferred()))
+}
+
 /** Speak `chosen` from now on; the choice is kept when a person made it. */
 export function speak(chosen: Language, keep = false): void {
   i18n.global.locale.value = chosen

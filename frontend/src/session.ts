@@ -8,6 +8,9 @@ import { language } from './i18n'
 export const client = new Client({ way: 'cookie', language })
 export const signedIn = useSignedIn(client)
 
+/** What a page that can't be shown is titled instead. */
+export const instead = ref<'lost' | 'refused'>()
+
 /** The rules of this installation, from the server; undefined until they are known. */
 export const options = ref<Options>()
 let asking: Promise<Options> | undefined

@@ -29,7 +29,8 @@ def publish(db: Database, clock: Clock, host: str, port: int, app: Flask | None)
     Several processes share one setting: each takes the first free port from `port` on. Without any the log says so,
     and the process does its work all the same.
     """
-    disable_created_metrics()  # a second series for each, which says nothing  # type: ignore[no-untyped-call]  # the library has no types for it
+    # A second series for each says nothing.
+    disable_created_metrics()  # type: ignore[no-untyped-call]  # the library's
     registry = CollectorRegistry()
     ProcessCollector(registry=registry)
     registry.register(_Outbox(db, clock))

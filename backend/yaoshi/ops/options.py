@@ -17,6 +17,7 @@ class Options:
     """The choices of this installation's operator."""
 
     name: str
+    logo: str | None
     default_language: str
     open_roles: list[str]
     channels: list[str]
@@ -38,6 +39,9 @@ class OptionsOut(BaseModel):
     """The rules of this installation."""
 
     name: str = Field(description="What people know this installation as.")
+    logo: str | None = Field(
+        description="Where the logo of this installation is on this server; `null` when it has none."
+    )
     languages: list[str]
     default_language: str
     open_roles: list[str] = Field(description="Roles that registration grants; other wishes wait for the operator.")
@@ -54,6 +58,7 @@ def options(caller: Caller) -> OptionsOut:
     chosen = use(Options)
     return OptionsOut(
         name=chosen.name,
+        logo=chosen.logo,
         languages=list(LANGUAGES),
         default_language=chosen.default_language,
         open_roles=chosen.open_roles,

@@ -4,12 +4,14 @@ import gzip
 import mimetypes
 from functools import cache
 from importlib.resources import files
+from pathlib import Path
 
 from flask import Flask, Response, redirect, request
 from werkzeug.exceptions import NotFound
 from werkzeug.wrappers import Response as AnyResponse
 
 PLACE = "/console/"
+MOST_LOGO_NBYTES = 100_000
 _POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self';"
     " frame-ancestors 'none'; base-uri 'none'; form-action 'self'"
@@ -24,8 +26,23 @@ _NOT_BUILT = """<!doctype html>
 mimetypes.add_type("text/javascript", ".js")
 
 
-def install(app: Flask) -> None:
+def logo_of(path: Path) -> tuple[str, bytes]:
+    """Return the address and content of an installation's logo. Raises ValueError: unreadable, too large, no image."""
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise ValueError(f"{path} can't be read: {error.strerror}") from None
+    if len(content) > MOST_LOGO_NBYTES:
+        raise ValueError(f"{path} is larger than {MOST_LOGO_NBYTES // 1000} kB")
+    kinds = {".svg": b"<svg" in content, ".png": content.startswith(b"\x89PNG\r\n\x1a\n")}
+    if not kinds.get(path.suffix.lower()):
+        raise ValueError(f"{path} is no SVG or PNG file")
+    return f"{PLACE}logo{path.suffix.lower()}", content
+
+
+def install(app: Flask, logo: Path | None = None) -> None:
     """Serve the pages under `/console/`, and send browsers there that ask for `/`; API callers get their JSON."""
+    own = dict([logo_of(logo)]) if logo else {}
 
     def to_the_pages() -> AnyResponse | None:
         if request.path == "/" and request.method == "GET" and _wants_a_page() and _file("index.html"):
@@ -33,7 +50,7 @@ def install(app: Flask) -> None:
         return None
 
     def page(path: str) -> Response:
-        found = _file(path)
+        found = own.get(PLACE + path) or _file(path)
         if found and path != "index.html":
             # Names of built files change with their content, so they may be kept for ever.
             kept = "public, max-age=31536000, immutable" if path.startswith("assets/") else "no-cache"
