@@ -79,7 +79,7 @@ def test_files_and_functions_stay_small() -> None:
 def test_the_house_has_few_rooms_and_lines() -> None:
     rooms = {path.parent for path in SOURCES} - {BACKEND / "yaoshi", BACKEND / "yaoshi/migrations/versions"}
     assert len(rooms) <= 19  # seventeen rooms, the providers of messages and the migrations
-    assert sum(len(path.read_text(encoding="utf-8").splitlines()) for path in SOURCES) <= 11500
+    assert sum(len(path.read_text(encoding="utf-8").splitlines()) for path in SOURCES) <= 12500
 
 
 def test_tests_stay_under_one_and_a_half_lines_a_source_line() -> None:

@@ -105,8 +105,7 @@ def build(settings: Settings, clock: Clock | None = None) -> House:
     )
     ring = KeyRing(db, clock, box, settings)
     keys = Keys(ring, clock, settings)
-    # PostgreSQL is there for many processes: they count in it unless told otherwise.
-    shared = (settings.counters or ("memory" if writer.dialect.name == "sqlite" else "database")) == "database"
+    shared = settings.counters == "database" or writer.dialect.name != "sqlite"
     counters = Shared(db, partial(box.digest, "counters"))
     limiter = Limiter(settings, counters if shared else Memory())
     accounts = Accounts(settings, all_roles_open=settings.development)

@@ -5,9 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cache
-from typing import Any, NamedTuple
 
-from sqlalchemy import bindparam, delete, or_, update
+from sqlalchemy import delete, or_, update
 
 from yaoshi.accounts.notices import Notice, Notices
 from yaoshi.accounts.queries import Principal, Profile
@@ -18,28 +17,19 @@ from yaoshi.core.phrases import Phrase
 from yaoshi.core.together import Together
 from yaoshi.core.types import Caller, Clock
 from yaoshi.keys.service import AccessToken, Keys, TokenRefused
-from yaoshi.limits.service import Limiter, TooManyAttempts
+from yaoshi.limits.service import Limiter
 from yaoshi.sessions import queries
 from yaoshi.sessions.events import AllSessionsEnded, RefreshReplayed, SessionEnded
 from yaoshi.sessions.models import LoginSession
-from yaoshi.sessions.policy import DEVICE_MEMORY, Lasts, Standing, Verdict, is_strange, judge_refresh
+from yaoshi.sessions.policy import DEVICE_MEMORY, Lasts, Verdict, is_strange
 from yaoshi.sessions.queries import Device
 from yaoshi.sessions.settings import SessionSettings
-from yaoshi.sessions.tokens import Presented, RefreshTokens
+from yaoshi.sessions.tokens import RefreshTokens
+from yaoshi.sessions.turns import Overtaken, Shown, Turns
 
 _EARLIER = 0.05
 
 _OPEN = Prepared(insert_into(LoginSession))
-# Compare and swap: of many who hold the same token one moves the counter, and none does once the session is over.
-_MOVE = Prepared(
-    update(LoginSession)
-    .where(
-        LoginSession.id == bindparam("moved"),
-        LoginSession.counter == bindparam("from_counter"),
-        LoginSession.ended_at.is_(None),
-    )
-    .values(counter=LoginSession.counter + 1, rotated_at=bindparam("at"), last_seen_at=bindparam("at"))
-)
 
 
 class Unauthenticated(Problem):
@@ -75,27 +65,6 @@ class Tokens:
     refresh_expires_in: int
 
 
-class _Shown(NamedTuple):
-    """A refresh token that somebody shows, and the refusal where its session has rotated enough for now."""
-
-    token: Presented
-    limited: TooManyAttempts | None
-
-
-class _Earned(NamedTuple):
-    """What a refresh token earned: with a counter, that token of the session."""
-
-    verdict: Verdict
-    user_id: int = 0
-    counter: int | None = None
-    now: datetime = datetime.min  # noqa: DTZ901  # never read without a counter
-    end: datetime = datetime.min  # noqa: DTZ901
-
-
-class _Overtaken(Exception):
-    """Somebody else moved the counter, or ended the session, between our look and our write."""
-
-
 class Sessions:
     """Alone writes the table `sessions`."""
 
@@ -111,9 +80,9 @@ class Sessions:
     ) -> None:
         self._db, self._clock, self._keys, self._limiter = db, clock, keys, limiter
         self._tokens, self._notices, self._settings = tokens, notices, settings
-        self._together = Together(db, self._turns)
         self._lasts = cache(self._lasts_of)
-        self._grace = timedelta(seconds=settings.refresh_grace_seconds)
+        turns = Turns(self._lasts, timedelta(seconds=settings.refresh_grace_seconds))
+        self._together = Together(db, turns.take)
 
     def open(self, work: Work, profile: Profile, *, replacing: str | None = None) -> Tokens:
         """Open a session on the caller's device; the oldest of more than ten ends, and the owner hears of a new device.
@@ -186,10 +155,10 @@ class Sessions:
         token = self._tokens.read(presented)
         if token is None:
             raise SessionIsOver()
-        shown = _Shown(token, self._limiter.refusal("refresh_session", token.session_id))
+        shown = Shown(token, self._limiter.refusal("refresh_session", token.session_id))
         try:
             earned = self._together.run(caller, shown)
-        except _Overtaken:
+        except Overtaken:
             # Who lost the race for the counter looks again, and now finds it moved.
             earned = self._together.run(caller, shown)
         if earned.verdict is Verdict.ROTATE:
@@ -207,29 +176,6 @@ class Sessions:
         if earned.counter is None:
             raise SessionIsOver()
         return self._tokens_of(earned.user_id, token.session_id, earned.counter, earned.now, earned.end)
-
-    def _turns(self, work: Work, shown: list[_Shown]) -> list[_Earned]:
-        """Judge tokens in the order they came, and move the counters of those that rotate. Raises _Overtaken."""
-        standings = {token.session_id: queries.standing(work, token.session_id) for token, _ in shown}
-        at = stored_instant(work.now, work.db.dialect)
-        earned: list[_Earned] = []
-        moves: list[dict[str, Any]] = []
-        for token, limited in shown:
-            standing = standings[token.session_id]
-            end = self._ends_at(standing) if standing else None
-            verdict = judge_refresh(token.counter, standing, now=work.now, end=end, grace=self._grace)
-            if standing is None or end is None:
-                earned.append(_Earned(verdict))
-                continue
-            if verdict is Verdict.ROTATE and not limited:
-                moves.append({"moved": token.session_id, "from_counter": token.counter, "at": at})
-                standing = standing._replace(counter=token.counter + 1, rotated_at=work.now, last_seen_at=work.now)
-                standings[token.session_id], end = standing, self._ends_at(standing)
-            earns = verdict in (Verdict.ROTATE, Verdict.REPEAT)
-            earned.append(_Earned(verdict, standing.user_id, standing.counter if earns else None, work.now, end))
-        if moves and work.put_all(_MOVE, moves) != len(moves):
-            raise _Overtaken()
-        return earned
 
     def sign_out(self, caller: Caller, presented: Sequence[str]) -> None:
         """End the session that an access token names, or any of its refresh tokens; what names none does not count.
@@ -293,10 +239,6 @@ class Sessions:
 
     def _lasts_of(self, role: str) -> Lasts:
         return Lasts(self._settings.session_idle_hours.lasts(role), self._settings.session_absolute_hours.lasts(role))
-
-    def _ends_at(self, standing: Standing) -> datetime:
-        ends = self._lasts(standing.role).ends_at(standing.created_at, standing.last_seen_at)
-        return min(standing.expires_at, ends)
 
     def _tokens_of(self, user_id: int, session_id: str, counter: int, now: datetime, end: datetime) -> Tokens:
         # A few percent shorter, drawn each time: tabs that began together do not come back together.

@@ -32,8 +32,12 @@ class LeanFlask(Flask):
 
 
 class _NoSessions(SessionInterface):
+    """Flask's sessions, of which there are none."""
+
     def open_session(self, app: Flask, request: Request) -> NullSession:
+        """Return the one that can hold nothing."""
         return _NOTHING
 
     def is_null_session(self, obj: object) -> bool:
+        """Return true: nothing is ever saved."""
         return True

@@ -1,4 +1,7 @@
-"""The language in which owners are told what happens to their account."""
+"""The language in which owners are told what happens to their account.
+
+Null is the installation's language: of adopted accounts, and of those that the operator made, nobody knows better.
+"""
 
 import sqlalchemy as sa
 from alembic import op
