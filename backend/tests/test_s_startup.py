@@ -144,7 +144,11 @@ def test_another_secret_key_is_told_at_start(make_world: Callable[..., World]) -
 
 def test_the_operator_does_everything_by_command(tmp_path: Path, make_world: Callable[..., World]) -> None:
     url = f"sqlite:///{tmp_path / 'operated.db'}"
-    mail = {"YAOSHI_SMTP_URL": "smtp://127.0.0.1:1", "YAOSHI_MAIL_FROM": "a@example.org"}
+    mail = {
+        "YAOSHI_SMTP_URL": "smtp://127.0.0.1:1",
+        "YAOSHI_MAIL_FROM": "a@example.org",
+        "PUBLIC_URL": "https://a.example",
+    }
     environment = {**GOOD, **mail, "DATABASE_URL": url}
     assert yaoshi(tmp_path, "db", "upgrade", **environment).returncode == 0
     world = make_world("production", database_url=url)
