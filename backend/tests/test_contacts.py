@@ -543,44 +543,106 @@ def test_a_sign_in_needs_a_name_and_a_password_or_code(post: World, body: dict[s
     assert post.post("login", body).faults == {("username", "missing"), ("password", "missing")}
 
 
-ASKING = {
-    "known": ("ana", "phone"),
-    "unproven": ("raw", "phone"),
-    "unknown": ("ghost", "phone"),
-    "no-phone": ("ben", "phone"),
-    "disabled": ("dis", "phone"),
-    "powerless": ("low", "phone"),
-    "throttled": ("thr", "phone"),
-    "by-number": (PHONE, "phone"),
+NUMBERS = {
+    "ben": None,
+    "dis": "13900139000",
+    "thr": "13600136000",
+    "old": "13400134000",
+    "lowphone": "13700137000",
+    "lowemail": "13300133000",
+    "raw": "13500135000",
 }
+ASKING = {name: name for name in ("ana", *NUMBERS, "ghost")} | {"by-number": PHONE, "by-address": "ana@example.com"}
 
 
 @pytest.fixture
 def peopled(post: World) -> World:
-    for name, number in (("ben", None), ("dis", "13900139000"), ("low", "13700137000"), ("thr", "13600136000")):
-        post.register(name, **({"phone": number} if number else {}))
+    ids = {"ana": 1}
+    for name, number in NUMBERS.items():
+        ids[name] = post.register(name, **({"phone": number} if number else {}))["id"]
     with post.house.db.write(OPERATOR) as work:
-        post.house.accounts.disable(work, 3)
-        post.house.accounts.prove(work, 4, "email", alone=True)
-    post.register("raw", phone="13500135000")
-    prove_both(post)
+        for name in ("ana", "ben", "dis", "thr"):
+            for channel in ("email", "phone") if name != "ben" else ("email",):
+                post.house.accounts.prove(work, ids[name], channel)
+        post.house.accounts.disable(work, ids["dis"])
+        post.house.accounts.prove(work, ids["lowphone"], "email", alone=True)
+        post.house.accounts.prove(work, ids["lowemail"], "phone", alone=True)
+        work.db.exec_driver_sql("UPDATE users SET unproven_contacts = 'adopted' WHERE id = ?", (ids["old"],))
+    for channel in ("email", "phone"):
+        with post.house.limiter.attempt() as attempt:
+            attempt.keep()
+            while post.house.limiter.is_spent(attempt, "reset_account", channel, "user", str(ids["thr"])) is None:
+                pass
     return post
 
 
-def test_e13_asking_for_a_sign_in_code_tells_nothing(peopled: World) -> None:
-    costs = {}
-    for name, (who, channel) in ASKING.items():
-        body = {"identifier": who, "channel": channel}
-        if name == "throttled":
-            counter = ("reset_account", channel, "user", "5")
-            with peopled.house.limiter.attempt() as attempt:
-                attempt.keep()
-                while peopled.house.limiter.is_spent(attempt, *counter) is None and len(attempt.spent) < 10000:
-                    pass
-        costs[name] = cost(peopled, lambda body=body: peopled.post("login/code", body))  # type: ignore[misc]
-    assert costs["known"][2][0] == 200
+@pytest.fixture
+def down(peopled: World, mailbox: Mailbox) -> Iterator[Callable[[], None]]:
+    """Take every provider down, and let the worker find that out."""
+
+    def take_down() -> None:
+        mailbox.close()
+        peopled.gateway.script = ["down"] * 99  # type: ignore[attr-defined]
+        assert send_all(peopled) and send_all(peopled, "phone")
+        assert not mailbox.mails and not peopled.gateway.taken  # type: ignore[attr-defined]
+
+    yield take_down
+    mailbox.open()
+
+
+def assert_alike(world: World, acts: dict[str, Callable[[], Answer]], down: Callable[[], None]) -> None:
+    """See that all `acts` cost and answer the same, and the first of them once more with all providers down."""
+    costs = {name: cost(world, act) for name, act in acts.items()}
+    down()
+    first = next(iter(acts))
+    costs["providers-down"] = cost(world, acts[first])
+    assert costs[first][2][0] == 200
     for name, one in costs.items():
-        assert_same(one, costs["known"], name)
+        assert_same(one, costs[first], name)
+
+
+@pytest.mark.parametrize("channel", ["email", "phone"])
+def test_e13_asking_for_a_sign_in_code_tells_nothing(peopled: World, down: Callable[[], None], channel: str) -> None:
+    def asking(who: str) -> Callable[[], Answer]:
+        return lambda: peopled.post("login/code", {"identifier": who, "channel": channel})
+
+    peopled.post("login/code", {"identifier": "ana", "channel": {"email": "phone", "phone": "email"}[channel]})
+    assert_alike(peopled, {name: asking(who) for name, who in ASKING.items()}, down)
+
+
+@pytest.mark.parametrize("channel", ["email", "phone"])
+def test_e13_a_code_to_my_own_contact_costs_the_same_whatever_it_is_worth(
+    peopled: World, down: Callable[[], None], channel: str
+) -> None:
+    def asking(who: str) -> Callable[[], Answer]:
+        token = peopled.token(who)
+        return lambda: contact(peopled, f"{channel}/code", token)
+
+    contact(peopled, "email/code", peopled.token())
+    contact(peopled, "phone/code", peopled.token())
+    whose = ("ana", "thr", "old", "lowphone", "lowemail", "raw")
+    assert_alike(peopled, {name: asking(name) for name in whose}, down)
+
+
+@pytest.mark.parametrize(
+    ("channel", "values"),
+    [
+        ("email", ("free@example.com", "raw@example.com", "dis@example.com", "ana@example.com", "full@example.com")),
+        ("phone", ("13100131000", "13500135000", "13900139000", PHONE, "13000130000")),
+    ],
+)
+def test_e13_a_wish_for_a_contact_does_not_tell_whose_it_is(
+    peopled: World, down: Callable[[], None], channel: str, values: tuple[str, ...]
+) -> None:
+    token = peopled.token()
+
+    def wish(value: str, to: str = channel) -> Callable[[], Answer]:
+        return lambda: contact(peopled, to, token, {"value": value, "password": "Secret123"}, "PUT")
+
+    for _ in range(6):
+        wish(values[-1])()  # more than its hour allows
+    acts = dict(zip(("free", "taken", "disabled", "own", "flooded"), map(wish, values), strict=True))
+    assert_alike(peopled, acts, down)
 
 
 def test_e08_no_request_that_asks_for_a_code_calls_a_provider(
@@ -611,16 +673,17 @@ def test_e08_no_request_that_asks_for_a_code_calls_a_provider(
     assert not asked and not mailbox.connections and not peopled.gateway.taken  # type: ignore[attr-defined]
 
 
-def test_e13_a_failing_sign_in_by_code_tells_nothing(peopled: World) -> None:
-    for who, channel in ASKING.values():
+@pytest.mark.parametrize("channel", ["email", "phone"])
+def test_e13_a_failing_sign_in_by_code_tells_nothing(peopled: World, channel: str) -> None:
+    for who in ASKING.values():
         peopled.post("login/code", {"identifier": who, "channel": channel})
     costs = {
         name: cost(peopled, lambda who=who: sign_in(peopled, "000000", who))  # type: ignore[misc]
-        for name, (who, _) in ASKING.items()
+        for name, who in ASKING.items()
     }
-    assert costs["unknown"][2][0] == 401
+    assert costs["ghost"][2][0] == 401
     for name, one in costs.items():
-        assert_same(one, costs["unknown"], name)
+        assert_same(one, costs["ghost"], name)
 
 
 def test_c09_codes_grow_with_wrong_tries_and_the_owner_still_gets_in(make_world: Callable[..., World]) -> None:
