@@ -125,11 +125,21 @@ def main() -> int:
         return 2
     with tempfile.TemporaryDirectory(prefix="yaoshi-bench-") as folder:
         place = Path(folder)
-        results = [*measure_me(place, arguments), measure_refresh(place, arguments), *measure_hashing(place, arguments)]
-        results += [*measure_drain(place, arguments), measure_pages(place)]
-    results.append(measure_start())
-    for result in results:
-        print("{what:<34} {ours:>10} {theirs:>12} {ratio:>7}   must {must}, aim {aim}".format(**result))
+        results = []
+        for measured in (
+            lambda: measure_me(place, arguments),
+            lambda: [measure_refresh(place, arguments)],
+            lambda: measure_hashing(place, arguments),
+            lambda: measure_drain(place, arguments),
+            lambda: [measure_pages(place)],
+            lambda: [measure_start()],
+        ):
+            for result in measured():
+                print(
+                    "{what:<34} {ours:>10} {theirs:>12} {ratio:>7}   must {must}, aim {aim}".format(**result),
+                    flush=True,
+                )
+                results.append(result)
     if arguments.json:
         arguments.json.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
     return 0
@@ -378,7 +388,7 @@ def p99(port: int, tokens: Path, seconds: int) -> float:
     words = ["wrk", "-c4", "-t1", f"-d{seconds}s", "--latency", "-s", HERE / "tokens.lua", f"http://127.0.0.1:{port}"]
     command = [str(word) for word in (*words, "--", tokens)]
     said = subprocess.run(command, check=True, capture_output=True, text=True).stdout
-    told = said.split("99%")[1].split()[0]
+    told = said.split("\n     99%")[1].split()[0]
     unit = next(unit for unit in ("us", "ms", "s") if told.endswith(unit))
     return float(told.removesuffix(unit)) * {"us": 0.001, "ms": 1, "s": 1000}[unit]
 

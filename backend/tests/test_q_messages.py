@@ -1023,6 +1023,7 @@ def test_pages_ask_for_the_rules(
         ({"YAOSHI_SMS_PROVIDERS": "pigeon"}, "YAOSHI_SMS_PROVIDERS"),
         ({"YAOSHI_SMTP_URL": "smtps://mail.example.com"}, "YAOSHI_MAIL_FROM"),
         ({"YAOSHI_SMTP_URL": "http://mail.example.com"}, "YAOSHI_SMTP_URL"),
+        ({"YAOSHI_SMTP_URL": "smtps://a.example " * 5, "YAOSHI_MAIL_FROM": "a@a.example"}, "YAOSHI_SMTP_URL"),
         ({"YAOSHI_ALIYUN_TEMPLATES": "reset_code=1"}, "YAOSHI_ALIYUN_TEMPLATES"),
         ({"YAOSHI_ALIYUN_ENDPOINT": "http://dysmsapi.aliyuncs.com"}, "YAOSHI_ALIYUN_ENDPOINT"),
         (

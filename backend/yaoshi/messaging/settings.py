@@ -50,9 +50,10 @@ class MessagingSettings(Group):
     installation_name: str = Field("Yaoshi", min_length=1, max_length=40)
     """What people know this installation as: it stands in every message."""
 
-    smtp_url: SecretList = Field((), repr=False)
-    """`smtps://user:password@host:465`, or `smtp://user:password@host:587` with STARTTLS; several, separated by
-    blanks, are tried in this order. Only a server on this machine may do without TLS. Without any no mail is sent."""
+    smtp_url: SecretList = Field((), repr=False, max_length=4)
+    """`smtps://user:password@host:465`, or `smtp://user:password@host:587` with STARTTLS; up to four, separated by
+    blanks, are tried in this order: more that hang would outlast a worker's claim. Only a server on this machine may do
+    without TLS. Without any no mail is sent."""
 
     mail_from: str = Field("", max_length=200)
     """The sender of every mail, like `Yaoshi <no-reply@example.com>`."""
