@@ -20,7 +20,8 @@ def open_engines(url: str) -> tuple[Engine, Engine]:
         writer = create_engine(url, pool_size=1, max_overflow=0, pool_timeout=WRITE_WAIT_SECONDS)
         reader = create_engine(url, pool_size=8, max_overflow=56)
         _tune(writer, "BEGIN IMMEDIATE", "synchronous=FULL")
-        _tune(reader, "BEGIN", "query_only=ON")
+        # Every thread reads by a connection of its own: the system keeps pages for all of them, so each keeps few.
+        _tune(reader, "BEGIN", "query_only=ON", "cache_size=-256")
         return reader, writer
     engine = create_engine(url, pool_size=8, max_overflow=24, pool_pre_ping=True, pool_timeout=WRITE_WAIT_SECONDS)
     return engine.execution_options(postgresql_readonly=True), engine
@@ -36,7 +37,7 @@ def open_quick(url: URL) -> Engine:
     return create_engine(url, connect_args=options, pool_pre_ping=True, pool_timeout=WRITE_WAIT_SECONDS)
 
 
-def _tune(engine: Engine, begin: str, own: str) -> None:
+def _tune(engine: Engine, begin: str, *own: str) -> None:
     @event.listens_for(engine, "connect")
     def _connect(connection: Any, _record: ConnectionPoolEntry) -> None:
         connection.isolation_level = None
@@ -45,7 +46,7 @@ def _tune(engine: Engine, begin: str, own: str) -> None:
             f"busy_timeout={WRITE_WAIT_SECONDS * 1000}",
             "journal_mode=WAL",
             "foreign_keys=ON",
-            own,
+            *own,
         ):
             connection.execute(f"PRAGMA {pragma}")
 

@@ -12,6 +12,7 @@ from yaoshi.core.errors import Problem
 from yaoshi.core.types import Caller
 from yaoshi.web.bodies import Body, read_body
 from yaoshi.web.callers import caller_of
+from yaoshi.web.lean import LeanResponse
 
 Guard = Callable[[Caller], dict[str, Any]]
 T = TypeVar("T")
@@ -75,7 +76,7 @@ def _serve(contract: Contract) -> Callable[..., Response]:
         if takes is not None:
             arguments["body"] = read_body(asked, takes)
         answer = view(caller, **arguments)
-        return Response(answer.__pydantic_serializer__.to_json(answer), status, content_type="application/json")
+        return LeanResponse(answer.__pydantic_serializer__.to_json(answer), status, content_type="application/json")
 
     return serve
 

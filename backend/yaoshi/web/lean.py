@@ -1,11 +1,15 @@
 """Flask without what this application never uses, since every request would pay for it."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from flask import Flask, Request
+from flask import Flask, Request, Response
 from flask.sessions import NullSession, SessionInterface
+from werkzeug.datastructures import Headers
 from werkzeug.routing import MapAdapter
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIEnvironment
 
 _NOTHING = NullSession()
 
@@ -29,6 +33,14 @@ class LeanFlask(Flask):
         host, scheme = environ.get("HTTP_HOST", "localhost"), environ["wsgi.url_scheme"]
         script, query = environ.get("SCRIPT_NAME") or "/", environ.get("QUERY_STRING", "")
         return MapAdapter(self.url_map, host, script, "", scheme, request.path, request.method, query)
+
+
+class LeanResponse(Response):
+    """An answer whose headers are right as they stand: its length is known, and it sends nobody elsewhere."""
+
+    def get_wsgi_headers(self, environ: "WSGIEnvironment") -> Headers:
+        """Return the headers."""
+        return self.headers
 
 
 class _NoSessions(SessionInterface):
