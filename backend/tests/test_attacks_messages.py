@@ -295,7 +295,7 @@ def test_c20_two_hundred_at_the_cap_on_two_servers_and_two_workers(
     gateway = Gateway("webhook")
     texting = {f"YAOSHI_{name.upper()}": str(value) for name, value in gateway.settings().items()}
     more = {"YAOSHI_SMS_DAILY_MAX": "30", "YAOSHI_EMBEDDED_WORKER": "false", "YAOSHI_COUNTERS": "database"}
-    environment = mailing(mailbox, **texting, **more)
+    environment = mailing(mailbox, **texting | more)
     first = start_server(**environment)
     second = start_server(first.instance, **environment)
     numbers = [f"139{number:04d}{number:04d}" for number in range(200)]
