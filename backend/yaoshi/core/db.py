@@ -60,8 +60,6 @@ class Instant(TypeDecorator[datetime]):
 
 def read_instant(value: Any) -> datetime | None:
     """Return a stored instant as aware UTC; None for null and for text that is no instant."""
-    if value is None:
-        return None
     if isinstance(value, str):
         try:
             value = datetime.fromisoformat(value.strip())

@@ -76,7 +76,7 @@ def read_body(request: Request, form: type[Form]) -> Form:
     chunked = "HTTP_TRANSFER_ENCODING" in request.environ
     if form.optional and not length and not chunked:
         return form.model_validate({})
-    _check_transport(request.environ, form.media)
+    _check_media(request.environ, form.media)
     if length is None and chunked:
         # Servers cut a chunked body at the limit instead of refusing it: what was cut must not be judged.
         raise LengthRequired()
@@ -89,7 +89,7 @@ def read_body(request: Request, form: type[Form]) -> Form:
         raise InvalidRequest([fault for one in error.errors(include_url=False) for fault in _faults(one)]) from None
 
 
-def _check_transport(environ: Mapping[str, Any], media: str) -> None:
+def _check_media(environ: Mapping[str, Any], media: str) -> None:
     declared = environ.get("CONTENT_TYPE", "").lower().replace(" ", "")
     known = declared.startswith(media) and declared.removeprefix(media) in _CHARSETS
     if not known or environ.get("HTTP_CONTENT_ENCODING", "identity") != "identity":

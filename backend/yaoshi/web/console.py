@@ -7,7 +7,6 @@ from importlib.resources import files
 from pathlib import Path
 
 from flask import Flask, Response, redirect, request
-from flask.globals import request_ctx
 from werkzeug.exceptions import NotFound
 from werkzeug.wrappers import Response as AnyResponse
 
@@ -46,7 +45,7 @@ def install(app: Flask, logo: Path | None = None) -> None:
     own = dict([logo_of(logo)]) if logo else {}
 
     def to_the_pages() -> AnyResponse | None:
-        if request_ctx.request.path == "/" and request.method == "GET" and _wants_a_page() and _file("index.html"):
+        if request.path == "/" and request.method == "GET" and _wants_a_page() and _file("index.html"):
             return redirect(PLACE, 302)
         return None
 

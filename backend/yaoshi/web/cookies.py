@@ -11,6 +11,7 @@ from yaoshi.core.errors import Kind, Problem
 from yaoshi.core.phrases import Phrase
 
 HEADER = "X-Yaoshi-Session"
+_IN_ENVIRON = "HTTP_" + HEADER.upper().replace("-", "_")
 
 
 class CrossSite(Problem):
@@ -34,7 +35,7 @@ class CookieWay:
     def chosen(self) -> bool:
         """Return whether this request goes the cookie way. Raises CrossSite unless it comes from a page that may."""
         environ = request.environ
-        if environ.get("HTTP_X_YAOSHI_SESSION", "").strip().lower() != "cookie":
+        if environ.get(_IN_ENVIRON, "").strip().lower() != "cookie":
             return False
         if not self._may(environ.get("HTTP_ORIGIN", "")):
             raise CrossSite()

@@ -60,7 +60,7 @@ def install(app: Flask, may: Callable[[str], bool], *, https: bool) -> None:
 class _Careful:
     """Adds the headers that every answer carries, below Flask: whatever fails above, they are there.
 
-    Answers leave in one piece: none is long, and what is not a list granian streams, at a fifth of a request's cost.
+    Answers leave in one piece: none is long, and granian streams whatever is not a list, which costs it more.
     """
 
     def __init__(self, app: "WSGIApplication", always: list[tuple[str, str]]) -> None:
